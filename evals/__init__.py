@@ -1,0 +1,1 @@
+"""How good is the tutor? Quality measured on cases, with the metrics the field knows."""

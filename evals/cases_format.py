@@ -1,0 +1,153 @@
+"""Cases as JSON lines, and folders in BEIR's format: read, checked, all mistakes reported together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from corpus.documents import Document, Problem
+
+
+class CaseError(ValueError):
+    """A file of cases that cannot be used at all."""
+
+
+@dataclass(frozen=True)
+class Relevant:
+    """A section that answers a case (grade 2) or helps (grade 1)."""
+
+    document: str
+    """Id or file name of a guide."""
+    heading: str
+    """Any heading on the passage's path."""
+    grade: int
+
+
+@dataclass(frozen=True)
+class RetrievalCase:
+    """A question, and the sections in which a good search finds its answer."""
+
+    id: str
+    question: str
+    history: tuple[str, ...] = ()
+    """Earlier questions of the conversation, oldest first."""
+    answerable: bool = True
+    relevant: tuple[Relevant, ...] = ()
+    kind: str = ""
+    """What the case probes (`paraphrase`, `followup`, `chinese` …); figures are given for each."""
+
+
+def read_cases(file: Path) -> tuple[list[RetrievalCase], list[Problem]]:
+    """Cases from a file of JSON lines, or from all `*.jsonl` of a folder. A line with a mistake is reported and left out.
+
+    Raises CaseError where nothing can be read.
+    """
+    files = sorted(file.glob("*.jsonl")) if file.is_dir() else [file]
+    if not files or not all(item.is_file() for item in files):
+        raise CaseError(f"No cases at {str(file)!r}. Expected a .jsonl file, or a folder with some.")
+    cases: list[RetrievalCase] = []
+    problems: list[Problem] = []
+    ids: set[str] = set()
+    for item in files:
+        for number, row, mistake in _rows(item):
+            if mistake:
+                problems.append(Problem(item.name, number, mistake))
+                continue
+            try:
+                case = _case(row)
+                if case.id in ids:
+                    raise ValueError(f"the id {case.id!r} is taken by another case")
+                ids.add(case.id)
+                cases.append(case)
+            except (KeyError, TypeError, ValueError) as error:
+                missing = f"the field {error} is missing" if isinstance(error, KeyError) else str(error)
+                problems.append(Problem(item.name, number, f"{missing}. Expected id, question, answerable, relevant."))
+    if not cases:
+        reasons = "; ".join(map(str, problems[:3])) or "the file is empty"
+        raise CaseError(f"No usable case in {str(file)!r}: {reasons}")
+    return cases, problems
+
+
+def _rows(file: Path) -> Iterator[tuple[int, Any, str]]:
+    try:
+        # Not splitlines(): U+2028 and its like may stand inside of a JSON string.
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise CaseError(f"{file.name} is not UTF-8 text ({error.reason}). Expected JSON lines.") from error
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                yield number, json.loads(line), ""
+            except json.JSONDecodeError as error:
+                yield number, None, f"not JSON ({error.msg} at column {error.colno}). Expected one object a line"
+
+
+def _case(row: dict[str, Any]) -> RetrievalCase:
+    if not isinstance(row, dict):
+        raise TypeError(f"expected a JSON object, got {type(row).__name__}")
+    question = str(row["question"]).strip()
+    if not question:
+        raise ValueError("the question is empty")
+    answerable, history = row["answerable"], row.get("history") or []
+    if not isinstance(answerable, bool) or not isinstance(history, list):
+        raise TypeError("answerable is not true or false, or history is not a list")
+    relevant = tuple(
+        Relevant(str(item["document"]), str(item["heading"]), int(item["grade"])) for item in row["relevant"]
+    )
+    if answerable and not relevant:
+        raise ValueError("an answerable case names no relevant section")
+    return RetrievalCase(
+        id=str(row["id"]),
+        question=question,
+        history=tuple(map(str, history)),
+        answerable=answerable,
+        relevant=relevant,
+        kind=str(row.get("kind") or ("single" if answerable else "unanswerable")),
+    )
+
+
+def is_beir(path: Path) -> bool:
+    """Whether a folder has BEIR's three parts (Thakur et al. 2021)."""
+    return (path / "corpus.jsonl").is_file() and (path / "queries.jsonl").is_file()
+
+
+def read_beir(folder: Path) -> tuple[list[Document], list[RetrievalCase]]:
+    """The documents and cases of a BEIR folder: `corpus.jsonl`, `queries.jsonl`, `qrels/test.tsv`.
+
+    The cases' relevant sections have no heading: any passage of the document counts. Raises CaseError for a broken line.
+    """
+    documents = []
+    for row in _beir_rows(folder / "corpus.jsonl"):
+        name, title = str(row["_id"]), str(row.get("title") or "")
+        documents.append(Document(id=name, title=title or name, text=str(row["text"]), sha256=name, topic=""))
+    judged: dict[str, list[Relevant]] = {}
+    qrels = folder / "qrels" / "test.tsv"
+    if not qrels.is_file():
+        raise CaseError(f"No {str(qrels)!r}. Expected lines of query-id, corpus-id and score, with tabs between them.")
+    for number, line in enumerate(qrels.read_text(encoding="utf-8").split("\n"), start=1):
+        if not line.strip():
+            continue
+        fields = line.split("\t")
+        if len(fields) != 3 or (number > 1 and not fields[2].strip().lstrip("-").isdigit()):
+            raise CaseError(f"{qrels.name}:{number}: expected query-id, corpus-id and a whole score, got {line!r}.")
+        if fields[2].strip().lstrip("-").isdigit() and int(fields[2]) > 0:
+            # BEIR grades from 1; a relevant document answers the query.
+            judged.setdefault(fields[0], []).append(Relevant(fields[1], "", int(fields[2]) + 1))
+    cases = [
+        RetrievalCase(
+            id=str(row["_id"]), question=str(row["text"]), relevant=tuple(judged[str(row["_id"])]), kind="beir"
+        )
+        for row in _beir_rows(folder / "queries.jsonl")
+        if str(row["_id"]) in judged
+    ]
+    return documents, cases
+
+
+def _beir_rows(file: Path) -> Iterator[dict[str, Any]]:
+    for number, row, mistake in _rows(file):
+        if mistake or not isinstance(row, dict) or "_id" not in row or "text" not in row:
+            raise CaseError(f"{file.name}:{number}: {mistake or 'expected an object with _id and text'}.")
+        yield row

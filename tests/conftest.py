@@ -1,0 +1,226 @@
+"""What tests share: a home of their own, a small real corpus, and a tutor over it. No test reaches a hub or the user's home."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tutor.settings import Settings, read_settings
+from tutor.tutor import Tutor
+
+DROPOUT_GUIDE = """\
+---
+title: Regularization
+topic: regularization
+level: junior
+summary: How to keep a network from learning its training set by heart.
+sources: []
+---
+
+# Regularization
+
+## Dropout
+
+Dropout zeroes each activation with probability $p$ during training, so that no unit can rely on another one. At inference
+dropout is switched off, and the activations need no scaling when training divided them by $1 - p$ (inverted dropout).
+
+Use dropout in fully connected layers that overfit. Avoid it right before BatchNorm, because the variance that BatchNorm
+measures in training is then not the one it meets at inference.
+
+## Early stopping
+
+Early stopping ends training when the validation loss has not improved for a number of epochs called the patience. A patience
+of 5 to 10 epochs is common. The weights of the best epoch are restored.
+
+## Weight decay
+
+Weight decay shrinks each weight a little at every step. With plain SGD it equals an L2 penalty:
+
+$$
+L' = L + \\frac{\\lambda}{2} \\lVert w \\rVert^2
+$$
+
+### Common mistake: L2 in Adam is weight decay
+
+An L2 penalty in Adam is divided by the adaptive denominator, so it is not weight decay. AdamW decouples the two.
+"""
+
+BATCHNORM_GUIDE = """\
+---
+title: Normalization
+topic: normalization
+level: mid
+summary: BatchNorm and its relatives.
+sources: []
+---
+
+# Normalization
+
+## BatchNorm in training
+
+Batch normalization (BatchNorm) standardizes each channel with the mean and variance of the mini-batch, then applies a learned
+scale $\\gamma$ and shift $\\beta$. With 64 images of 28 x 28 pixels each channel's statistics come from 50,176 values.
+
+## BatchNorm at inference
+
+At inference BatchNorm uses running averages of the mean and variance that were collected in training, so that a prediction does
+not depend on the other examples of its batch.
+
+```python run
+import numpy as np
+
+x = np.array([1.0, 3.0])
+assert np.isclose(((x - x.mean()) / x.std()).mean(), 0)
+```
+
+## LayerNorm
+
+LayerNorm normalizes over the features of one example. It works at any batch size, which is why transformers use it.
+"""
+
+CHINESE_GUIDE = """\
+---
+title: 归一化笔记
+topic: zh-notes
+level: junior
+lang: zh
+summary: 批归一化的要点。
+---
+
+# 归一化笔记
+
+## 批归一化的计算过程
+
+批归一化用小批量的均值和方差对每个通道做标准化，再乘以可学习的 $\\gamma$ 并加上 $\\beta$。推理时使用训练中累积的滑动平均。
+
+## 非极大值抑制
+
+非极大值抑制先按置信度对检测框排序，再删除与已保留的框重叠过大的框。
+"""
+
+QUESTION_BANK = """\
+---
+topic: regularization
+---
+
+## What does dropout do, and what changes at inference?
+
+```yaml
+id: dropout-train-inference
+level: junior
+kind: concept
+zh: Dropout 的作用是什么？推理时有什么变化？
+aliases:
+  - Explain dropout.
+```
+
+### Answer
+
+Dropout zeroes random activations in training, which keeps units from relying on each other and so reduces overfitting. At
+inference it is switched off. With inverted dropout the surviving activations were divided by the keep probability in training,
+so nothing needs scaling at inference. It acts like averaging many thinned networks that share weights.
+
+### Key points
+
+- [3] Dropout zeroes random activations during training. -> regularization#dropout
+  - neurons are randomly turned off while learning
+  - each unit gets deleted with some probability in the training phase
+- [2] Dropout is switched off at inference. -> regularization#dropout
+  - at test time every unit stays active
+  - nothing is dropped when predicting
+- [1] Dropout reduces co-adaptation of units. -> regularization#dropout
+  - features cannot lean on one another
+  - it stops hidden nodes from depending on specific partners
+
+### Misconceptions
+
+- Dropout stays active when the model makes predictions. -> regularization#dropout
+
+### Follow-ups
+
+- Where would you not use dropout?
+- Why does inverted dropout divide by the keep probability?
+
+### Hints
+
+1. Think of what happens to single units.
+2. What differs between training and prediction?
+
+## How many values does BatchNorm average for one channel of 64 images of 28 by 28 pixels?
+
+```yaml
+id: batchnorm-count
+level: mid
+kind: compute
+zh: 对 64 张 28×28 的图像，BatchNorm 每个通道对多少个值求平均？
+value: 50176
+unit: values
+check: 64 * 28 * 28
+```
+
+### Answer
+
+BatchNorm pools over the batch and both spatial axes, so one channel has 64 times 28 times 28, that is 50,176 values.
+
+### Key points
+
+- [2] BatchNorm statistics of a channel pool over the batch and the spatial axes. -> normalization#batchnorm-in-training
+  - mean and variance are shared across all images and positions
+  - one average per feature map, over batch, height and width
+- [1] Each channel has its own mean and variance. -> normalization#batchnorm-in-training
+  - statistics are kept per feature map
+  - channels are not mixed
+- [1] The learned scale and shift are per channel as well. -> normalization#batchnorm-in-training
+  - gamma and beta have one entry for every channel
+  - there are two trainable parameters for each feature map
+
+### Misconceptions
+
+- BatchNorm averages over the channels. -> normalization#batchnorm-in-training
+
+### Follow-ups
+
+- And for LayerNorm?
+- What does a batch of one do to the estimate?
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home for this test alone, that every `Settings` of the test uses."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("TUTOR_HOME", str(folder))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.delenv("TUTOR_DEBUG", raising=False)
+    return folder
+
+
+@pytest.fixture
+def small_corpus(tmp_path: Path) -> Path:
+    """A folder with three guides and a bank of two questions."""
+    folder = tmp_path / "corpus"
+    (folder / "guides").mkdir(parents=True)
+    (folder / "questions").mkdir()
+    for name, text in (
+        ("regularization", DROPOUT_GUIDE),
+        ("normalization", BATCHNORM_GUIDE),
+        ("zh-notes", CHINESE_GUIDE),
+    ):
+        (folder / "guides" / f"{name}.md").write_text(text, encoding="utf-8")
+    (folder / "questions" / "regularization.md").write_text(QUESTION_BANK, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def settings(small_corpus: Path) -> Settings:
+    """Settings over the small corpus."""
+    return read_settings(guides=(small_corpus / "guides",), questions=(small_corpus / "questions",))
+
+
+@pytest.fixture
+def tutor(settings: Settings) -> Tutor:
+    """A tutor over the small corpus, indexed."""
+    tutor = Tutor(settings)
+    tutor.update_index()
+    return tutor

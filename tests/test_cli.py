@@ -1,0 +1,522 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from corpus.documents import MAX_BYTES
+from tutor.settings import CORPUS_FOLDER
+from tutor.tutor import QuestionError
+from ui.cli import app, main
+
+ROOT = Path(__file__).parent.parent
+COMMAND = [sys.executable, "-c", "from ui.cli import main; main()"]
+GOOD_ANSWER = "Dropout zeroes random activations during training. Dropout is switched off at inference."
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - what JSON holds
+        return json.loads(self.out)
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def environment(small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables that point the command line to the small corpus."""
+    monkeypatch.setenv("TUTOR_GUIDES", json.dumps([str(small_corpus / "guides")]))
+    monkeypatch.setenv("TUTOR_QUESTIONS", json.dumps([str(small_corpus / "questions")]))
+    monkeypatch.setenv("TUTOR_DEBUG", "")
+
+
+@pytest.fixture
+def run(environment: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in this process; `typed` is what comes on standard input."""
+    del environment
+
+    def run(*arguments: str, typed: str = "") -> Ended:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed.encode()), encoding="utf-8"))
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        return Ended(int(end.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+# What the commands do
+
+
+def test_ask_answers_with_numbered_sources(run: Run):
+    ended = run("ask", "What does dropout do in training?")
+
+    assert ended.status == 0
+    assert "Dropout zeroes each activation" in ended.out
+    assert "[1] Regularization > Dropout (regularization.md:11)" in ended.out
+
+
+def test_ask_declines_what_the_guides_do_not_cover_and_names_the_nearest(run: Run):
+    ended = run("ask", "How do I deploy a kubernetes ingress with terraform during training?")
+
+    assert ended.status == 0
+    assert ended.out.startswith("The guides do not cover this.")
+
+
+def test_ask_more_shows_the_whole_section(run: Run):
+    short, whole = (run("ask", "What is weight decay?", *more) for more in ((), ("--more",)))
+
+    assert r"\lVert w \rVert^2" in whole.out
+    assert len(whole.out.splitlines()) >= len(short.out.splitlines())
+
+
+ANSWER_KEYS = {
+    "version", "question", "standalone_question", "answer", "answered", "citations", "sentences", "suggestions", "model",
+    "timings",
+}  # fmt: skip
+CITATION_KEYS = {"number", "document", "title", "heading", "quote", "score", "start_line", "page"}
+GRADE_KEYS = {
+    "version", "question_id", "question", "score", "verdicts", "misconceptions", "feedback", "model_answer", "follow_up",
+    "grader",
+}  # fmt: skip
+
+
+def test_ask_prints_the_documented_json(run: Run):
+    record = run("ask", "What does dropout do in training?", "--json").json
+
+    assert set(record) == ANSWER_KEYS
+    assert (record["version"], record["answered"], record["suggestions"]) == (1, True, [])
+    assert [set(citation) for citation in record["citations"]] == [CITATION_KEYS] * len(record["citations"])
+    assert {name for sentence in record["sentences"] for name in sentence} == {"text", "citations", "support"}
+    assert record["citations"][0]["document"] == "regularization.md"
+    assert record["citations"][0]["start_line"] == 11
+
+
+def test_a_declined_question_has_suggestions_in_its_json(run: Run):
+    record = run("ask", "Which kubernetes ingress terraform does BatchNorm helm?", "--json").json
+
+    assert set(record) == ANSWER_KEYS
+    assert (record["answered"], record["answer"], record["citations"]) == (False, "", [])
+    assert {name for item in record["suggestions"] for name in item} == {"document", "heading", "start_line"}
+
+
+def test_chat_answers_a_line_at_a_time_and_understands_follow_ups(run: Run):
+    ended = run("chat", "--json", typed="What is dropout?\n\nWhen should you avoid it?\n")
+
+    first, second = map(json.loads, ended.out.splitlines())
+    assert set(first) == set(second) == ANSWER_KEYS
+    assert first["standalone_question"] == "What is dropout?"
+    assert "dropout" in second["standalone_question"]
+
+
+def test_a_bad_line_does_not_end_a_chat(run: Run):
+    ended = run("chat", "--json", typed=f"???\n{'x' * 5000}\nWhat is dropout?\n")
+
+    assert ended.status == 0
+    assert len(ended.out.splitlines()) == 1
+    assert len(ended.err.splitlines()) == 2
+
+
+def test_grade_prints_the_documented_json(run: Run):
+    record = run("grade", "--question", "dropout-train-inference", "--answer", GOOD_ANSWER, "--json").json
+
+    assert set(record) == GRADE_KEYS
+    assert record["version"] == 1
+    assert 0 < record["score"] <= 1
+    verdict = record["verdicts"][0]
+    assert set(verdict) == {"key_point", "weight", "verdict", "evidence", "citation"}
+    assert set(verdict["citation"]) == CITATION_KEYS
+    assert verdict["evidence"] in GOOD_ANSWER
+
+
+def test_a_misconception_has_its_own_record(run: Run):
+    wrong = "Dropout stays active when the model makes predictions."
+
+    record = run("grade", "--question", "dropout-train-inference", "--answer", wrong, "--json").json
+
+    assert [set(item) for item in record["misconceptions"]] == [{"misconception", "evidence", "citation"}]
+
+
+def test_grade_reads_the_answer_from_standard_input_and_finds_a_question_by_its_wording(run: Run):
+    ended = run("grade", "--question", "Explain dropout.", "--answer", "-", typed=GOOD_ANSWER)
+
+    assert ended.status == 0
+    assert ended.out.startswith("Score: ")
+    assert "(dropout-train-inference)" in ended.out
+    assert "you: Dropout" in ended.out
+
+
+def test_questions_lists_and_filters(run: Run):
+    rows = run("questions", "--topic", "regularization", "--level", "mid", "--json").json
+
+    assert [row["id"] for row in rows] == ["batchnorm-count"]
+    assert set(rows[0]) == {"id", "topic", "level", "kind", "question"}
+    assert "dropout-train-inference" in run("questions", "--search", "dropout").out
+    assert run("questions", "--search", "kubernetes").out.startswith("No question matches")
+
+
+def test_brackets_of_a_question_are_printed_as_they_stand(run: Run, small_corpus: Path):
+    bank = small_corpus / "questions" / "regularization.md"
+    prompt = "What is the mean over axis 0 of a tensor [batch, channels] named x[/b]?"
+    text = bank.read_text(encoding="utf-8")
+    bank.write_text(text.replace("What does dropout do, and what changes at inference?", prompt), encoding="utf-8")
+
+    assert prompt in run("questions").out
+    assert prompt in run("interview", "--level", "junior", typed="skip\n").out
+
+
+def test_an_interview_takes_hints_answers_and_skips(run: Run):
+    typed = f"hint\n{GOOD_ANSWER}\n\nskip\n"
+
+    ended = run("interview", "--level", "junior", "--count", "1", typed=typed)
+
+    assert "1 of 1  (regularization, junior)" in ended.out
+    assert "Hint: Think of what happens to single units." in ended.out
+    assert "Score: " in ended.out
+    assert "1 of 1 answered" in ended.out
+
+
+def test_an_interview_that_is_skipped_or_left_has_no_score(run: Run):
+    assert "0 of 2 answered, no score" in run("interview", "--count", "2", typed="skip\nskip\n").out
+    assert "0 of 2 answered, no score" in run("interview", "--count", "2", typed="quit\n").out
+    assert "0 of 2 answered, no score" in run("interview", "--count", "2").out
+
+
+def test_progress_shows_the_graded_answers_by_topic(run: Run):
+    assert run("progress").out.startswith("No graded answers yet. Start with: tutor interview")
+    run("grade", "--question", "dropout-train-inference", "--answer", GOOD_ANSWER)
+
+    (row,) = run("progress", "--json").json
+
+    assert set(row) == {"topic", "attempted", "attempts", "score", "last"}
+    assert (row["topic"], row["attempts"]) == ("regularization", 1)
+    assert "Study next: regularization" in run("progress").out
+
+
+def test_index_tells_what_changed_and_lists_its_documents(run: Run, tmp_path: Path):
+    (tmp_path / "momentum.md").write_text("# Momentum\n\nMomentum averages gradients.\n", encoding="utf-8")
+
+    assert "3 added, 0 changed, 0 removed, 0 unchanged." in run("index").out
+    summary = run("index", str(tmp_path / "momentum.md"), "--json").json
+    assert set(summary) == {"documents", "passages", "added", "changed", "removed", "embedded", "left_out"}
+    assert (summary["added"], summary["embedded"]) == (["momentum.md"], 1)
+    assert "Momentum" in run("index", "--list").out
+    (*_, row) = run("index", "--list", "--json").json
+    assert set(row) == {"document", "title", "topic", "language", "passages", "source"}
+    assert "1 removed" in run("index", "--remove", "momentum.md").out
+
+
+def test_settings_shows_each_value_and_where_it_comes_from(run: Run, home: Path):
+    record = run("settings", "--json").json
+
+    assert record["home"] == {"value": str(home), "from": "TUTOR_HOME"}
+    assert record["port"]["from"] == "default"
+    assert "Port the page is served at." in run("settings").out
+
+
+def test_doctor_ends_with_1_where_something_is_wrong(run: Run, home: Path):
+    assert run("doctor").status == 0
+    home.mkdir()
+    (home / "progress.db").write_text("no database", encoding="utf-8")
+
+    ended = run("doctor", "--json")
+
+    assert ended.status == 1
+    assert {name for finding in ended.json for name in finding} == {"subject", "text", "health", "mend"}
+
+
+def test_corpus_check_reports_each_mistake_with_file_and_line(run: Run, small_corpus: Path):
+    (small_corpus / "guides" / "losses.md").write_text("# Losses\n\nSee [this](nowhere.md).\n", encoding="utf-8")
+
+    ended = run("corpus", "check", str(small_corpus))
+
+    assert ended.status == 1
+    assert "guides/losses.md:3: the link 'nowhere.md' leads to no guide" in ended.out
+    assert ended.out.endswith("problems\n")
+
+
+def test_eval_retrieval_measures_cases_and_fails_under_a_limit(run: Run, tmp_path: Path):
+    case = {
+        "id": "dropout",
+        "question": "What does dropout do in training?",
+        "answerable": True,
+        "relevant": [{"document": "regularization.md", "heading": "Dropout", "grade": 2}],
+    }
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text(json.dumps(case) + "\n", encoding="utf-8")
+    report = tmp_path / "report.json"
+
+    ended = run("eval", "retrieval", "--cases", str(cases), "--json", str(report), "--fail-under", "recall@5=0.9")
+
+    assert ended.status == 0
+    assert json.loads(report.read_text(encoding="utf-8"))["rankings"]["fused"]["recall@5"] == 1
+    failed = run("eval", "retrieval", "--cases", str(cases), "--fail-under", "recall@1=1.5")
+    assert (failed.status, "recall@1 is 1.000, under 1.500" in failed.err) == (1, True)
+
+
+# What the help says is true
+
+
+def examples() -> Iterator[str]:
+    commands = [typer.main.get_command(app)]
+    for command in commands:
+        commands.extend(getattr(command, "commands", {}).values())
+        for line in (command.help or "").splitlines():
+            if line.strip().startswith("Example:"):
+                yield line.strip().removeprefix("Example:").strip()
+
+
+def test_nearly_every_command_has_an_example():
+    assert len(list(examples())) >= 12
+
+
+@pytest.mark.parametrize("example", [line for line in examples() if not line.startswith("tutor serve")])
+def test_the_example_in_the_help_runs(example: str, run: Run, monkeypatch: pytest.MonkeyPatch):
+    # The questions are the shipped ones: an example must name some that a user has.
+    monkeypatch.setenv("TUTOR_QUESTIONS", json.dumps([str(CORPUS_FOLDER / "questions")]))
+    before, _, command = example.rpartition("|")
+    typed = ""
+    if before:
+        typed = subprocess.run(
+            ["bash", "-c", f"{before} | head -n 20"], capture_output=True, text=True, check=True
+        ).stdout
+    name, *arguments = shlex.split(command)
+    if arguments == ["index", "--list"]:
+        run("index")
+
+    ended = run(*arguments, typed=typed)
+
+    assert name == "tutor"
+    assert ended.status == 0, ended.out + ended.err
+    assert ended.out
+
+
+# What is wrong is said in a line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ask", ""], "The question is empty"),
+        (["ask", " ?! "], "The question is empty"),
+        (["ask", "x" * 100_000], "The question has 100,000 characters. Expected at most 4,000"),
+        (["ask", "dropout \udcff"], "not UTF-8 text"),
+        (["grade", "--question", "dropout-train-infrence", "--answer", "x"], "Did you mean dropout-train-inference"),
+        (["grade", "--question", "dropout-train-inference", "--answer", " "], "The answer is empty"),
+        (["grade", "--question", "dropout-train-inference", "--answer", "a\0b"], "binary"),
+        (["index", "nowhere.md"], "No such file or folder: "),
+        (["index", "--list"], "Build it: tutor index"),
+        (["corpus", "check", "nowhere"], "neither a folder `guides` nor a folder `questions`"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_line_and_status_2(run: Run, arguments: list[str], said: str):
+    ended = run(*arguments)
+
+    assert ended.status == 2
+    assert said in ended.err
+    assert ended.err.startswith("tutor: ")
+    assert ended.err.count("\n") == 1
+    assert ended.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'"),
+        (["ask"], "Missing argument"),
+        (["ask", "--frob", "x"], "No such option"),
+        (["questions", "--topic", "astronomy"], "no topic 'astronomy'. Expected one of regularization"),
+        (["interview", "--level", "guru"], "no level 'guru'. Expected one of junior"),
+        (["interview", "--count", "0"], "--count"),
+        (["eval", "retrieval", "--ranking", "best"], "best"),
+    ],
+)
+def test_a_command_line_that_is_wrong_is_status_2_and_shows_its_usage(run: Run, arguments: list[str], said: str):
+    ended = run(*arguments)
+
+    assert ended.status == 2
+    assert said in " ".join(ended.err.split())
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["index", "--remove", "nowhere.md"], "No document 'nowhere.md' in the index"),
+        (["eval", "retrieval", "--cases", "nowhere.jsonl"], "No cases at 'nowhere.jsonl'"),
+    ],
+)
+def test_what_fails_is_one_line_and_status_1(run: Run, arguments: list[str], said: str):
+    run("index")
+
+    ended = run(*arguments)
+
+    assert ended.status == 1
+    assert said in ended.err
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty.md", b"", "the file is empty"),
+        ("binary.md", b"\x00\x01\x02", "binary file"),
+        ("latin.md", "Schönes Netz".encode("latin-1"), "line 1 is not UTF-8"),
+        ("paper.pdf", b"%PDF-1.7 \x00", "the PDF is damaged"),
+        ("dump.md", None, "20 MB is too large"),
+        ("dates.md", b"---\ndate: 2024-02-30\n---\ntext", "the front matter is not YAML"),
+    ],
+)
+def test_a_file_that_is_no_guide_is_named_and_the_others_are_indexed(
+    run: Run, tmp_path: Path, name: str, content: bytes | None, said: str
+):
+    file = tmp_path / name
+    file.write_bytes(content or b"")
+    if content is None:
+        os.truncate(file, MAX_BYTES + 1)
+
+    ended = run("index", str(file))
+
+    assert ended.status == 1
+    assert ended.err.startswith(f"tutor: left out {name}: ")
+    assert said in ended.err
+    assert ended.out.startswith("3 documents")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
+def test_a_folder_without_read_permission_is_named(run: Run, tmp_path: Path):
+    (tmp_path / "locked").mkdir(mode=0)
+
+    ended = run("index", str(tmp_path / "locked"))
+
+    assert ended.status == 2
+    assert "is not readable" in ended.err
+
+
+def test_a_damaged_index_names_the_rebuild_and_the_rebuild_repairs_it(run: Run, home: Path):
+    run("index")
+    (home / "index" / "current.json").write_text("{", encoding="utf-8")
+
+    ended = run("ask", "What is dropout?")
+
+    assert ended.status == 1
+    assert "Rebuild it: tutor index --rebuild" in ended.err
+    assert ended.err.count("\n") == 1
+    assert run("index", "--rebuild").status == 0
+    assert run("ask", "What is dropout?").status == 0
+
+
+def test_other_settings_than_those_of_the_index_name_the_rebuild(run: Run, monkeypatch: pytest.MonkeyPatch):
+    run("index")
+    monkeypatch.setenv("TUTOR_CHUNK_WORDS", "100")
+
+    ended = run("ask", "What is dropout?")
+
+    assert (ended.status, ended.err.count("\n")) == (1, 1)
+    assert "chunk_words 300, now 100" in ended.err
+
+
+@pytest.mark.parametrize("arguments", [["ask", "What is dropout?"], ["index"], ["progress"], ["questions"]])
+def test_a_home_that_cannot_be_made_is_one_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+):
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    monkeypatch.setenv("TUTOR_HOME", str(tmp_path / "file" / "home"))
+
+    ended = run(*arguments)
+
+    assert ended.status == 1
+    assert "Check the path and its permissions, or set TUTOR_HOME" in ended.err
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "said"),
+    [
+        ("port 7861", {}, "settings.toml cannot be read"),
+        ("prot = 7861", {}, "Known settings: "),
+        ("port = 0", {}, "port: "),
+        ("", {"TUTOR_PORT": "http"}, "Got 'http'. Set TUTOR_PORT"),
+        ("", {"TUTOR_GUIDES": "/my/guides"}, "Expected JSON for a list"),
+    ],
+)
+def test_a_bad_setting_is_one_line_and_status_2(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch, text: str, variables: dict[str, str], said: str
+):
+    home.mkdir()
+    (home / "settings.toml").write_text(text, encoding="utf-8")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    ended = run("settings")
+
+    assert ended.status == 2
+    assert said in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_a_broken_question_is_left_out_and_named(run: Run, small_corpus: Path):
+    bank = small_corpus / "questions" / "losses.md"
+    bank.write_text("---\ntopic: losses\n---\n\n## What is a loss?\n", encoding="utf-8")
+
+    ended = run("questions", "--json")
+
+    assert len(ended.json) == 2
+    assert "tutor: left out losses.md:5: " in ended.err
+
+
+def test_debug_raises_what_went_wrong(run: Run):
+    del run
+
+    with pytest.raises(QuestionError):
+        main(["--debug", "ask", ""])
+
+
+def process(*arguments: str, typed: bytes = b"", **variables: str) -> Ended:
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        input=typed,
+        capture_output=True,
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        check=False,
+    )
+    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_pipe_with_bytes_that_are_not_utf8_goes_on_with_the_next_line():
+    typed = b"\xff\xfe dropout\nWhat is dropout?\n"
+
+    ended = process("chat", "--json", typed=typed, LC_ALL="C.UTF-8")
+
+    assert ended.status == 0
+    assert ended.json["question"] == "What is dropout?"
+    assert "not UTF-8" in ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_process_ends_with_the_status_and_shows_the_traceback_on_request():
+    plain, debug = (process(*options, "settings", TUTOR_PORT="http") for options in ((), ("--debug",)))
+
+    assert (plain.status, plain.err.count("\n")) == (2, 1)
+    assert debug.status == 1
+    assert debug.err.startswith("Traceback")

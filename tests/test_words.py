@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from index.words import words
+
+
+def test_case_endings_and_spelling_variants_are_one_word():
+    assert words("Normalisation") == words("normalization")
+    assert words("optimises") == words("Optimizing")
+    assert words("layers") == words("layer")
+
+
+def test_compound_names_are_found_by_their_parts():
+    assert words("BatchNorm") == words("batch norm")
+    assert words("CrossEntropyLoss") == words("cross entropy loss")
+
+
+def test_what_only_asks_is_dropped():
+    assert words("Could you please explain what the dropout is?") == words("dropout")
+    assert words("请解释一下什么是批归一化") == words("批归一化")
+    assert words("What is it?") == []
+
+
+@pytest.mark.parametrize("word", ["not", "without", "after", "more", "less"])
+def test_words_that_carry_the_question_stay(word: str):
+    assert words(f"{word} dropout") == [word, "dropout"]
+
+
+def test_stop_words_are_kept_on_request():
+    assert len(words("what is dropout", stop_words=True)) == 3
+
+
+def test_chinese_is_segmented_between_english():
+    terms = words("用BatchNorm做批归一化")
+
+    assert {"batch", "norm"} <= set(terms)
+    assert any("归一" in term for term in terms)
+
+
+def test_numbers_and_language_names_are_words():
+    assert words("GPT-4 with 3.5 bits in C++ or C#") == ["gpt", "4", "3.5", "bit", "c++", "c#"]
+
+
+def test_full_width_letters_and_latex_are_plain_words():
+    assert words("ＢＥＲＴ") == ["bert"]
+    assert words(r"\frac{\lambda}{2}") == words("frac lambda 2")
+
+
+def test_a_text_of_marks_has_no_words():
+    assert words("?! ... ---") == []

@@ -1,0 +1,1 @@
+"""The tutor: answers, asks, grades, remembers. Knows no screen."""

@@ -1,0 +1,121 @@
+"""Every tunable, its default, and where its present value comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings.exceptions import SettingsError as VariableError
+
+import corpus
+from index.embedder import SHIPPED_EMBEDDER
+
+CORPUS_FOLDER = Path(corpus.__file__).parent
+EXTRACTIVE = "extractive"
+"""The setting of `language_model` that needs none: answers are composed of the guides' own sentences."""
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names it, where it stands, and what is expected."""
+
+
+class Settings(BaseSettings):
+    """Read from `TUTOR_*` variables, then `settings.toml` in the home folder, then the defaults here."""
+
+    model_config = SettingsConfigDict(env_prefix="TUTOR_", frozen=True, extra="forbid")
+
+    home: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("interview-tutor", appauthor=False)),
+        description="Folder of the index, the history and settings.toml.",
+    )
+    guides: tuple[Path, ...] = Field((CORPUS_FOLDER / "guides",), description="Guides that are always indexed.")
+    questions: tuple[Path, ...] = Field((CORPUS_FOLDER / "questions",), description="Question banks.")
+    embedder: str = Field(
+        SHIPPED_EMBEDDER,
+        description="`shipped`, `corpus` (made from the indexed text), or a sentence-transformers model.",
+    )
+    embedding_dimension: int = Field(256, ge=2, le=4096, description="Dimensions of the `corpus` embedder.")
+    chunk_words: int = Field(300, ge=40, le=2000, description="Longest passage; code and tables are never cut.")
+    dense_weight: float = Field(
+        0.6, ge=0, le=1, description="Share of the dense score beside the keyword score, on text the encoder knows."
+    )
+    far_dense_weight: float = Field(0.15, ge=0, le=1, description="The same on text of another field.")
+    heading_weight: float = Field(0.2, ge=0, le=1, description="Share of the heading's match in the fused score.")
+    reranker: str = Field(
+        "", description="A cross-encoder (hub id in the cache, or folder) that orders the hits; none."
+    )
+    hit_count: int = Field(6, ge=1, le=50, description="Passages that an answer may draw on.")
+    answer_threshold: float = Field(0.33, ge=0, le=1, description="Confidence below which the tutor declines.")
+    language_model: str = Field(
+        EXTRACTIVE, description="`extractive`, or a transformers model (hub id in the cache, or folder)."
+    )
+    max_new_tokens: int = Field(512, ge=16, le=8192, description="Longest generated answer.")
+    fetch_seconds: float = Field(60, gt=0, le=3600, description="Longest wait for a guide from the web.")
+    learner: str = Field("me", min_length=1, description="Whose progress is kept.")
+    host: str = Field("127.0.0.1", description="Address the page is served at.")
+    port: int = Field(7860, ge=1, le=65535, description="Port the page is served at.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over variables, variables over the file."""
+        del dotenv_settings, file_secret_settings
+        home = Path(
+            {**env_settings(), **init_settings()}.get("home")
+            or cls.model_fields["home"].get_default(call_default_factory=True)
+        )
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=home / "settings.toml")
+
+    @property
+    def index_folder(self) -> Path:
+        """Where the index lives."""
+        return self.home / "index"
+
+    @property
+    def database(self) -> Path:
+        """The learners' history."""
+        return self.home / "progress.db"
+
+
+def read_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - a value for any field
+    """The effective settings. Raises SettingsError, naming every bad one, where some cannot be used."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = []
+        for item in error.errors():
+            name = str(item["loc"][0]) if item["loc"] else "settings"
+            known = ", ".join(Settings.model_fields)
+            hint = f"Known settings: {known}." if item["type"] == "extra_forbidden" else f"Got {item['input']!r}."
+            lines.append(f"{name}: {item['msg']}. {hint} Set TUTOR_{name.upper()} or mend settings.toml.")
+        raise SettingsError(" ".join(lines)) from error
+    except VariableError as error:
+        raise SettingsError(
+            f"A TUTOR_ variable cannot be read ({error}). Expected JSON for a list, e.g. TUTOR_GUIDES='[\"my-guides\"]'."
+        ) from error
+    except (ValueError, OSError) as error:
+        raise SettingsError(
+            f"settings.toml cannot be read ({error}). Expected TOML lines such as `port = 7861`."
+        ) from error
+
+
+def origins(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
+    """For each setting where its value comes from: a variable, the file, or the default."""
+    file = settings.home / "settings.toml"
+    in_file = set(TomlConfigSettingsSource(Settings, toml_file=file)()) if file.is_file() else set()
+    places: dict[str, str] = {}
+    upper = {name.upper() for name in environment}
+    for name in Settings.model_fields:
+        variable = f"TUTOR_{name.upper()}"
+        places[name] = variable if variable in upper else str(file) if name in in_file else "default"
+    return places

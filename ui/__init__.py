@@ -1,0 +1,1 @@
+"""The faces of the tutor: terminal and browser."""

@@ -1,0 +1,634 @@
+"""The terminal face: `tutor serve | ask | chat | grade | questions | interview | progress | index | eval | doctor | settings`.
+
+Nothing heavy is imported before a command needs it, so that `tutor --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from index.build import Progress
+    from tutor.answers import Answer
+    from tutor.grading import Grade
+    from tutor.settings import Settings
+    from tutor.tutor import Tutor
+
+app = typer.Typer(
+    help="A tutor for deep-learning engineer interviews: ask, get cited answers, be interviewed, be graded.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+corpus_app = typer.Typer(help="For authors of guides and questions.", no_args_is_help=True, rich_markup_mode=None)
+eval_app = typer.Typer(help="How good is it? Measured on cases.", no_args_is_help=True, rich_markup_mode=None)
+train_app = typer.Typer(help="Train the models that the project ships.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(corpus_app, name="corpus")
+app.add_typer(train_app, name="train")
+app.add_typer(eval_app, name="eval")
+
+
+class RankingName(StrEnum):
+    """The rankings of the retrieval eval, as an option takes them."""
+
+    KEYWORD = "keyword"
+    DENSE = "dense"
+    FUSED = "fused"
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+Topic = Annotated[str, typer.Option(help="Only this topic, e.g. optimization.")]
+Level = Annotated[str, typer.Option(help="Only this level: junior, mid, senior or staff.")]
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    if debug:
+        os.environ["TUTOR_DEBUG"] = "1"
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to serve at; 0.0.0.0 lets others in your network in.")] = "",
+    port: Annotated[int, typer.Option(help="Port to serve at.", min=0, max=65535)] = 0,
+) -> None:
+    """Serve the page; builds the index on the first start.
+
+    Example: tutor serve --port 7861
+    """
+    from ui.app import launch
+
+    settings = _settings(**({"host": host} if host else {}), **({"port": port} if port else {}))
+    tutor = _open(settings, refresh=True)
+    launch(tutor, host=settings.host, port=settings.port)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    more: Annotated[bool, typer.Option("--more", help="Show the whole section.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Answer one question, with citations.
+
+    Example: tutor ask "What does BatchNorm do at inference?"
+    """
+    answer = _open().ask(question, detailed=more)
+    _print_answer(answer, as_json=as_json)
+
+
+@app.command()
+def chat(as_json: Json = False) -> None:
+    """Answer one question a line, from the terminal or a pipe; follow-ups are understood.
+
+    Example: echo "What is dropout?" | tutor chat --json
+    """
+    from tutor.tutor import QuestionError
+
+    tutor = _open()
+    history: list[str] = []
+    for line in _lines("you> "):
+        try:
+            answer = tutor.ask(line, history)
+        except QuestionError as error:
+            # One bad line of a pipe must not end the conversation.
+            _complain(error)
+            continue
+        history.append(line)
+        _print_answer(answer, as_json=as_json)
+
+
+@app.command()
+def grade(
+    question: Annotated[str, typer.Option(help="Id or wording of a question of the bank.")],
+    answer: Annotated[str, typer.Option(help="Your answer; - reads it from standard input.")],
+    as_json: Json = False,
+) -> None:
+    """Grade an answer key point by key point.
+
+    Example: tutor grade --question norm-batchnorm-train-inference --answer "It uses running statistics at inference."
+    """
+    tutor = _open()
+    found = tutor.find_question(question)
+    result = tutor.grade(found, _standard_input() if answer == "-" else answer)
+    _print_grade(result, as_json=as_json)
+
+
+@app.command()
+def questions(
+    topic: Topic = "",
+    level: Level = "",
+    search: Annotated[str, typer.Option(help="Words to look for.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List the questions of the bank.
+
+    Example: tutor questions --topic optimization --search "learning rate"
+    """
+    from rich.table import Table
+
+    tutor = _open()
+    _check_choices(tutor, topic, level)
+    found = tutor.search_questions(topic=topic, level=level, search=search)
+    if as_json:
+        rows = [
+            {"id": item.id, "topic": item.topic, "level": item.level, "kind": item.kind, "question": item.prompt}
+            for item in found
+        ]
+        _print_json(rows)
+        return
+    table = Table("id", "topic", "level", "kind", "question", box=None, pad_edge=False)
+    for item in found:
+        table.add_row(item.id, item.topic, item.level, item.kind, item.prompt)
+    _console().print(table if found else "No question matches. Leave out an option.")
+
+
+@app.command()
+def interview(
+    topic: Topic = "",
+    level: Level = "",
+    count: Annotated[int, typer.Option(help="How many questions.", min=1, max=50)] = 3,
+) -> None:
+    """Be interviewed in the terminal: answer, or type hint, skip or quit; an empty line ends an answer.
+
+    Example: yes skip | tutor interview --topic optimization --count 2
+    """
+    from tutor.grading import GradingError
+
+    tutor = _open()
+    _check_choices(tutor, topic, level)
+    run = tutor.interview(topic=topic, level=level, count=count)
+    while run.current is not None:
+        question = run.current
+        _console().print(
+            f"\n{len(run.grades) + 1} of {len(run.questions)}  ({question.topic}, {question.level})", style="bold"
+        )
+        _console().print(question.prompt)
+        attempt, hints = _attempt(question.hints)
+        if attempt == "quit":
+            break
+        if attempt == "skip":
+            run = run.after(None)
+            continue
+        try:
+            result = tutor.grade(question, attempt, hints=hints)
+        except GradingError as error:
+            _complain(error)
+            continue
+        _print_grade(result, as_json=False)
+        run = run.after(result)
+    graded = sum(item is not None for item in run.grades)
+    score = "no score" if run.score is None else f"score {run.score:.0%}"
+    _console().print(f"\n{graded} of {len(run.questions)} answered, {score}. What to study next: tutor progress")
+
+
+def _attempt(hints: Sequence[str]) -> tuple[str, int]:
+    """What the learner typed until an empty line, or `skip` or `quit`; and the hints they took."""
+    typed: list[str] = []
+    taken = 0
+    for line in _lines("> ", keep_empty=True):
+        word = line.strip().lower()
+        if not typed and word in {"skip", "quit"}:
+            return word, taken
+        if not typed and word == "hint":
+            _console().print(f"Hint: {hints[taken]}" if taken < len(hints) else "There are no more hints.")
+            taken = min(taken + 1, len(hints))
+        elif word:
+            typed.append(line)
+        elif typed:
+            return "\n".join(typed), taken
+    return "\n".join(typed) or "quit", taken
+
+
+@app.command()
+def progress(as_json: Json = False) -> None:
+    """Show how you stand in each topic, and what to study next.
+
+    Example: tutor progress --json
+    """
+    from rich.table import Table
+
+    tutor = _open()
+    topics = tutor.topic_progress()
+    if as_json:
+        _print_json(
+            [
+                {
+                    "topic": item.topic,
+                    "attempted": item.attempted,
+                    "attempts": item.attempts,
+                    "score": round(item.score, 4),
+                    "last": item.last.isoformat(),
+                }
+                for item in topics
+            ]
+        )
+        return
+    if not topics:
+        _console().print("No graded answers yet. Start with: tutor interview")
+        return
+    table = Table("topic", "questions", "attempts", "score", "last", box=None, pad_edge=False)
+    for item in topics:
+        table.add_row(item.topic, str(item.attempted), str(item.attempts), f"{item.score:.0%}", f"{item.last:%Y-%m-%d}")
+    _console().print(table)
+    for point in tutor.most_missed():
+        typer.echo(f"  missed {point.times}x: {point.text}  (read {point.document_id} > {point.heading_path})")
+    _console().print(f"Study next: {topics[0].topic}  (tutor interview --topic {topics[0].topic})")
+
+
+@app.command()
+def index(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(help="Guides, folders or web addresses to add; none refreshes what is there."),
+    ] = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make everything anew, e.g. after a change of settings.")
+    ] = False,
+    list_documents: Annotated[bool, typer.Option("--list", help="List the documents in the index.")] = False,
+    remove: Annotated[list[str] | None, typer.Option(help="Id of a document to take out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Add guides to the index, or refresh it: only what changed is embedded again.
+
+    Example: tutor index --list
+    """
+    from corpus.web import is_url
+
+    tutor = _tutor(_settings())
+    if list_documents:
+        _list_documents(tutor, as_json=as_json)
+        return
+    files = [tutor.fetch_guide(path) if is_url(path) else Path(path) for path in paths or ()]
+    with _progress_bar() as bar:
+        report = tutor.update_index(files, rebuild=rebuild, remove=remove or (), progress=bar)
+    for problem in report.problems:
+        _complain(f"left out {problem}")
+    for note in report.notes:
+        _complain(note)
+    summary = {
+        "documents": len(report.index.documents),
+        "passages": len(report.index.chunks),
+        "added": list(report.added),
+        "changed": list(report.changed),
+        "removed": list(report.removed),
+        "embedded": report.embedded,
+        "left_out": [str(problem) for problem in report.problems],
+    }
+    if as_json:
+        _print_json(summary)
+    else:
+        _console().print(
+            f"{summary['documents']} documents, {summary['passages']} passages: {len(report.added)} added, "
+            f"{len(report.changed)} changed, {len(report.removed)} removed, {report.kept} unchanged."
+        )
+    if report.problems and paths:
+        raise typer.Exit(1)
+
+
+def _list_documents(tutor: Tutor, *, as_json: bool) -> None:
+    from rich.table import Table
+
+    entries = tutor.index.manifest.documents
+    if as_json:
+        _print_json(
+            [
+                {
+                    "document": name,
+                    "title": entry.title,
+                    "topic": entry.topic,
+                    "language": entry.language,
+                    "passages": entry.chunks,
+                    "source": entry.source,
+                }
+                for name, entry in entries.items()
+            ]
+        )
+        return
+    table = Table("document", "title", "language", "passages", box=None, pad_edge=False)
+    for name, entry in entries.items():
+        table.add_row(name, entry.title, entry.language, str(entry.chunks))
+    _console().print(table)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Look at versions, GPU, index and models: what is wrong, and how to mend it.
+
+    Example: tutor doctor
+    """
+    from dataclasses import asdict
+
+    from tutor.doctor import diagnose
+
+    findings = []
+    for finding in diagnose(_settings()):
+        findings.append(finding)
+        if not as_json:
+            mark = {"ok": "ok  ", "note": "note", "wrong": "!!  "}[finding.health]
+            mend = f"  -> {finding.mend}" if finding.mend else ""
+            typer.echo(f"{mark} {finding.subject}: {finding.text}{mend}")
+    if as_json:
+        _print_json([asdict(finding) for finding in findings])
+    if any(finding.health == "wrong" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command("settings")
+def show_settings(as_json: Json = False) -> None:
+    """Show the effective settings, and where each comes from.
+
+    Example: tutor settings
+    """
+    from rich.table import Table
+
+    from tutor.settings import origins
+
+    settings = _settings()
+    places = origins(settings, os.environ)
+    values = settings.model_dump(mode="json")
+    if as_json:
+        _print_json({name: {"value": values[name], "from": places[name]} for name in values})
+        return
+    table = Table("setting", "value", "from", "what it is", box=None, pad_edge=False)
+    for name, field in type(settings).model_fields.items():
+        shown = values[name] if not isinstance(values[name], list) else ", ".join(map(str, values[name]))
+        table.add_row(name, str(shown), places[name], field.description or "")
+    _console().print(table)
+
+
+@corpus_app.command("check")
+def check(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder with guides/ and questions/; the shipped corpus if left out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Report every mistake in a folder of guides and questions, with file and line.
+
+    Example: tutor corpus check
+    """
+    from corpus.check import check_corpus
+    from tutor.settings import CORPUS_FOLDER
+
+    problems = check_corpus(folder or CORPUS_FOLDER)
+    if as_json:
+        _print_json([{"path": item.path, "line": item.line, "message": item.message} for item in problems])
+    else:
+        for problem in problems:
+            typer.echo(str(problem))
+        typer.echo(f"{len(problems)} problems" if problems else "No problems.")
+    if problems:
+        raise typer.Exit(1)
+
+
+@eval_app.command("retrieval")
+def eval_retrieval(
+    cases: Annotated[
+        Path | None, typer.Option(help="Cases as JSON lines, or a folder in BEIR's format; ours if left out.")
+    ] = None,
+    guides: Annotated[
+        Path | None, typer.Option(help="Index this folder alone, in a temporary home, and measure on it.")
+    ] = None,
+    ranking: Annotated[
+        list[RankingName] | None, typer.Option(help="May be given more than once; all if left out.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Only the first so many cases; 0 for all.", min=0)] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report here as JSON.")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Write the ranked hits of each case here, one JSON object a line.")
+    ] = None,
+    fail_under: Annotated[
+        list[str] | None, typer.Option(help="METRIC=VALUE, e.g. recall@5=0.8: exit with 1 below it.")
+    ] = None,
+) -> None:
+    """Measure retrieval: recall@1/5/10, MRR@10, nDCG@10, and whether the tutor declines what it should.
+
+    Example: tutor eval retrieval --limit 5 --ranking fused
+    """
+    from evals.retrieval import run_retrieval_eval
+    from index.retriever import RANKINGS
+
+    with _progress_bar() as bar:
+        report = run_retrieval_eval(
+            _settings(),
+            cases=cases,
+            guides=guides,
+            rankings=tuple(name for name in RANKINGS if not ranking or name in ranking),
+            limit=limit,
+            progress=bar,
+            predictions=predictions,
+        )
+    _console().print(report.table)
+    if json_file:
+        json_file.write_text(json.dumps(report.as_dict(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    failures = report.failures(fail_under or [])
+    for failure in failures:
+        _complain(failure)
+    if failures:
+        raise typer.Exit(1)
+
+
+@train_app.command("encoder")
+def train_encoder(
+    pairs: Annotated[Path, typer.Option(help="Folder of *.jsonl files with {q, d} a line.")],
+    output: Annotated[Path, typer.Option(help="Folder to write the encoder to.")],
+    steps: Annotated[int, typer.Option(help="Batches to train on.", min=1)] = 2500,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+) -> None:
+    """Train the encoder on pairs of texts, our guides and questions, and docstrings; about a quarter of an hour on one core.
+
+    The same pairs and seed give the same encoder. Put it in force by copying it over index/encoder.
+    """
+    from index.encoder_training import corpus_pairs, docstring_pairs, read_pairs
+    from index.encoder_training import train_encoder as train
+    from tutor.settings import CORPUS_FOLDER
+
+    ours = corpus_pairs(CORPUS_FOLDER / "guides", CORPUS_FOLDER / "questions")
+    with _progress_bar() as bar:
+        report = train([*read_pairs(pairs), *ours, docstring_pairs()], output, steps=steps, seed=seed, progress=bar)
+    (output / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    _print_json(report)
+
+
+# What the commands share
+
+
+def _settings(**overrides: Any) -> Settings:  # noqa: ANN401 - a value for any setting
+    from tutor.settings import read_settings
+
+    return read_settings(**overrides)
+
+
+def _tutor(settings: Settings) -> Tutor:
+    from tutor.tutor import Tutor
+
+    return Tutor(settings)
+
+
+def _open(settings: Settings | None = None, *, refresh: bool = False) -> Tutor:
+    """A tutor with an index: made now where there is none yet, brought up to date on `refresh`."""
+    from index.passage_index import IndexStaleError
+
+    tutor = _tutor(settings or _settings())
+    if refresh or not tutor.has_index:
+        try:
+            with _progress_bar() as bar:
+                report = tutor.update_index(progress=bar)
+        except IndexStaleError as error:
+            if not (sys.stdin.isatty() and typer.confirm(f"{error} Rebuild now?")):
+                raise
+            with _progress_bar() as bar:
+                report = tutor.update_index(rebuild=True, progress=bar)
+        for problem in report.problems:
+            _complain(f"left out {problem}")
+    for problem in tutor.question_problems:
+        _complain(f"left out {problem}")
+    return tutor
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    # Where nobody watches, even a bar that goes away leaves an empty line.
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def show(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=stage, completed=done, total=total)
+
+        yield show
+
+
+def _console() -> Any:  # noqa: ANN401 - rich is imported here alone
+    from rich.console import Console
+
+    # A pipe gets the text as it is: wrapping is for eyes. Brackets in a question are tensors and lists, not styles.
+    width = None if sys.stdout.isatty() else 10_000
+    return Console(soft_wrap=width is not None, width=width, markup=False, emoji=False, highlight=False)
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def _print_answer(answer: Answer, *, as_json: bool) -> None:
+    if as_json:
+        from tutor.records import answer_record
+
+        _print_json(answer_record(answer))
+        return
+    if answer.standalone_question != answer.question:
+        typer.echo(f"(searched for: {answer.standalone_question})\n")
+    if not answer.answered:
+        typer.echo("The guides do not cover this.")
+        for hit in answer.suggestions:
+            typer.echo(f"  nearest: {hit.chunk.title} > {hit.chunk.path}")
+        return
+    typer.echo(f"{answer.text}\n")
+    for citation in answer.citations:
+        typer.echo(f"[{citation.number}] {citation.chunk.title} > {citation.chunk.path} ({citation.chunk.place})")
+
+
+def _print_grade(grade: Grade, *, as_json: bool) -> None:
+    if as_json:
+        from tutor.records import grade_record
+
+        _print_json(grade_record(grade))
+        return
+    typer.echo(f"Score: {'not judged' if grade.score is None else f'{grade.score:.0%}'}  ({grade.question.id})")
+    for verdict in grade.verdicts:
+        typer.echo(f"  {verdict.verdict:<12} [{verdict.key_point.weight:g}] {verdict.key_point.text}")
+        if verdict.evidence:
+            typer.echo(f"               you: {verdict.evidence}")
+        if verdict.verdict != "made" and verdict.citation:
+            chunk = verdict.citation.chunk
+            typer.echo(f"               read: {chunk.title} > {chunk.path} ({chunk.place})")
+    for found in grade.misconceptions:
+        typer.echo(f"  misconception: {found.misconception.text}")
+    typer.echo(grade.feedback)
+    if grade.follow_up:
+        typer.echo(f"Follow-up: {grade.follow_up}")
+
+
+def _check_choices(tutor: Tutor, topic: str, level: str) -> None:
+    from corpus.questions import LEVELS
+
+    topics = sorted({question.topic for question in tutor.questions})
+    if topic and topic not in topics:
+        raise typer.BadParameter(f"there is no topic {topic!r}. Expected one of {', '.join(topics)}.")
+    if level and level not in LEVELS:
+        raise typer.BadParameter(f"there is no level {level!r}. Expected one of {', '.join(LEVELS)}.")
+
+
+def _lines(prompt: str, *, keep_empty: bool = False) -> Iterator[str]:
+    """Lines of standard input until its end, with a prompt where a person types."""
+    while True:
+        if sys.stdin.isatty():
+            sys.stderr.write(prompt)
+            sys.stderr.flush()
+        try:
+            line = sys.stdin.readline()
+        except UnicodeDecodeError as error:
+            raise ValueError("Standard input is not UTF-8 text. Convert it first, e.g. with iconv.") from error
+        if not line:
+            return
+        if keep_empty or line.strip():
+            yield line.rstrip("\n")
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise ValueError("Standard input is not UTF-8 text. Convert it first, e.g. with iconv.") from error
+
+
+def _complain(message: object) -> None:
+    typer.echo(f"tutor: {message}", err=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line. Known errors become one line; exit status 2 for misuse, 1 for failure."""
+    try:
+        # Ends in SystemExit: typer prints its own usage errors and exits with 2.
+        app(args=list(arguments) if arguments is not None else None)
+    except Exception as error:
+        if os.environ.get("TUTOR_DEBUG"):
+            raise
+        _complain(_one_line(error))
+        sys.exit(2 if _is_misuse(error) else 1)
+
+
+def _is_misuse(error: Exception) -> bool:
+    from tutor.grading import GradingError
+    from tutor.settings import SettingsError
+    from tutor.tutor import QuestionError
+
+    return isinstance(error, GradingError | QuestionError | SettingsError | FileNotFoundError)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.strerror}: {str(error.filename)!r}. Check the path and its permissions, or set TUTOR_HOME."
+    if isinstance(error, ValueError | RuntimeError | OSError) and str(error):
+        return " ".join(str(error).split())
+    return f"{type(error).__name__}: {error}. This is a bug; run again with --debug and report what it prints."

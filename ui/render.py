@@ -1,0 +1,515 @@
+r"""Answers, grades, progress and guides as the Markdown and HTML that the page shows. Pure; knows no Gradio.
+
+Guides, models and learners write the text, so all of it passes through `page_markdown`: HTML in it is shown, not obeyed,
+pictures from elsewhere are not fetched, links into other guides open them here, and formulas get the delimiters `\(…\)`
+and `\[…\]`. A lone `$` can then stay a dollar: with `$…$` as a delimiter, "$5 and $6" would be set as a formula.
+"""
+
+from __future__ import annotations
+
+import html
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from urllib.parse import quote as url_quote
+
+from corpus.chunks import Chunk, anchor
+from corpus.documents import Document, Problem
+from corpus.questions import Question
+from corpus.sentences import split_sentences
+from index.build import BuildReport
+from index.passage_index import IndexedDocument
+from tutor.answers import Answer, AnswerSentence, Citation
+from tutor.grading import FoundMisconception, Grade, Verdict, VerdictName
+from tutor.progress import MissedPoint, TopicProgress
+from tutor.settings import EXTRACTIVE
+
+VERDICT_LABELS: Mapping[VerdictName, str] = {
+    "made": "✓ Made",
+    "partial": "◐ Partly made",
+    "missing": "✗ Missing",
+    "contradicted": "≠ Contradicted",
+    "unjudged": "– Not judged",
+}
+NOT_IN_THE_GUIDES = "⚠ not in the guides"
+
+# Text of guides never holds these characters of the private use area: they carry tags safely through the escaping.
+_MARK_OPEN, _MARK_CLOSE, _BLOCK_OPEN, _BLOCK_CLOSE = "\ue000", "\ue001", "\ue002", "\ue003"
+_TAGS = {
+    _MARK_OPEN: "<mark>",
+    _MARK_CLOSE: "</mark>",
+    _BLOCK_OPEN: '<div class="quoted">',
+    _BLOCK_CLOSE: "</div>",
+}
+# Inline formulas follow Pandoc: no space inside the dollars, no digit after the closing one.
+_CODE_OR_FORMULA = re.compile(
+    r"(?P<fence>^[ \t]*(?P<ticks>```+|~~~+)(?P<info>[^\n]*)\n(?P<body>.*?)(?:^[ \t]*(?P=ticks)[`~]*[ \t]*$|\Z))"
+    r"|(?P<code>(?<!`)(?P<tick>`+)(?!`)[^\n]+?(?<!`)(?P=tick)(?!`))"
+    r"|\$\$(?P<display>.+?)\$\$"
+    r"|(?<![\\$])\$(?P<inline>[^\s$](?:[^$\n]*?[^\s$\\])?)\$(?!\d)",
+    re.MULTILINE | re.DOTALL,
+)
+_TAG_START = re.compile(r"<(?=[A-Za-z/!?])")
+_LINK_TARGET = re.compile(r"\]\((?P<target>[^()\s]*)(?P<title>\s+\"[^\"]*\")?\)")
+_MARKDOWN_SIGN = re.compile(r"([\\*_#~\[\]|>])")
+
+
+# Text of guides, models and learners
+
+
+def page_markdown(text: str, *, document_id: str = "", plain: bool = False) -> str:
+    """Markdown that the page can show: formulas delimited for KaTeX, HTML escaped, links kept on this page.
+
+    `document_id` is the guide that relative links start from. `plain` shows Markdown signs outside of code and formulas
+    as they are, for words that were not written as Markdown.
+    """
+    pieces, end = [], 0
+    for match in _CODE_OR_FORMULA.finditer(text):
+        pieces.append(_prose(text[end : match.start()], document_id, plain=plain))
+        pieces.append(_code_or_formula(match))
+        end = match.end()
+    pieces.append(_prose(text[end:], document_id, plain=plain))
+    return "".join(pieces)
+
+
+def _code_or_formula(match: re.Match[str]) -> str:
+    if match["fence"] is not None:
+        # ```python run``` tells the tests to run it; the highlighter wants the language alone.
+        language = match["info"].split()[:1]
+        opening = match["fence"].split("\n", 1)[0]
+        indent = opening[: len(opening) - len(opening.lstrip())]
+        body = match["body"] if not match["body"] or match["body"].endswith("\n") else match["body"] + "\n"
+        return f"{indent}{match['ticks']}{''.join(language)}\n{body}{indent}{match['ticks']}"
+    if match["code"] is not None:
+        return match["code"]
+    return f"\\[{match['display']}\\]" if match["display"] is not None else f"\\({match['inline']}\\)"
+
+
+def _prose(text: str, document_id: str, *, plain: bool) -> str:
+    if plain:
+        text = _MARKDOWN_SIGN.sub(r"\\\1", text)
+    # A picture would be fetched from wherever the guide says, so its description stands in for it.
+    text = text.replace("![", "[picture: ")
+    text = _LINK_TARGET.sub(lambda match: f"]({_page_target(match['target'], document_id)})", text)
+    return _TAG_START.sub("&lt;", text)
+
+
+def _page_target(target: str, document_id: str) -> str:
+    if re.match(r"(?:https?:|mailto:|#(?:read|source)-)", target):
+        return target
+    path, _, section = target.partition("#")
+    if path and not path.endswith((".md", ".markdown", ".txt")):
+        return "#"
+    other = posixpath.normpath(posixpath.join(posixpath.dirname(document_id), path)) if path else document_id
+    return read_link(other, section)
+
+
+def read_link(document_id: str, section: str = "") -> str:
+    """The link by which the page opens a guide, at a section's anchor."""
+    return "#read-" + url_quote(f"{document_id}--{section}" if section else document_id)
+
+
+def said(text: str) -> str:
+    """The learner's words in one line, shown as they were typed but for formulas and code."""
+    return page_markdown(" ".join(text.split()), plain=True)
+
+
+def typed(text: str) -> str:
+    """What a learner typed as a chat bubble shows it."""
+    return page_markdown(text)
+
+
+def as_typed(shown: str) -> str:
+    """What a learner typed, from what the bubble shows: an edited question starts from there."""
+    text = re.sub(r"\\\((.+?)\\\)", r"$\1$", shown, flags=re.DOTALL)
+    return re.sub(r"\\\[(.+?)\\\]", r"$$\1$$", text, flags=re.DOTALL).replace("&lt;", "<")
+
+
+# Answers
+
+
+def answer_markdown(answer: Answer, turn: int) -> str:
+    """The answer with a chip after what each source supports; of a question the guides do not cover, what is near."""
+    return _searched(answer) + (_answered(answer, turn) if answer.answered else _declined(answer, turn))
+
+
+def _searched(answer: Answer) -> str:
+    if answer.standalone_question == answer.question:
+        return ""
+    return f'<span class="searched">Searched for: {_line(answer.standalone_question)}</span>\n\n'
+
+
+def section_markdown(answer: Answer, turn: int) -> str:
+    """The whole section behind an answer, in the paragraphs of its guide rather than sentence by sentence."""
+    if not answer.answered:
+        return answer_markdown(answer, turn)
+    titles = {citation.number: _where(citation.chunk) for citation in answer.citations}
+    sections = [
+        f"**{_line(citation.chunk.heading)}** {_chips((citation.number,), turn, titles)}\n\n{passage_markdown(citation.chunk)}"
+        for citation in answer.citations
+    ]
+    return _searched(answer) + "\n\n".join(sections)
+
+
+def _answered(answer: Answer, turn: int) -> str:
+    titles = {citation.number: _where(citation.chunk) for citation in answer.citations}
+    parts: list[str] = []
+    for index, sentence in enumerate(answer.sentences):
+        previous = answer.sentences[index - 1] if index else None
+        following = answer.sentences[index + 1] if index + 1 < len(answer.sentences) else None
+        if previous is not None:
+            parts.append(_between(previous, sentence, is_quoted=answer.model == EXTRACTIVE))
+        chips = "" if _shares_chips(sentence, following) else _chips(sentence.citations, turn, titles)
+        parts.append(_sentence(sentence, chips))
+    if answer.model != EXTRACTIVE:
+        parts.append(f'\n\n<small class="signature">Written by {_line(answer.model)} from the sources.</small>')
+    return "".join(parts)
+
+
+def _between(previous: AnswerSentence, sentence: AnswerSentence, *, is_quoted: bool) -> str:
+    """What separates two sentences. An answer made of quotes turns to a new source in a new paragraph."""
+    if previous.kind != sentence.kind or sentence.kind in {"code", "formula", "table"}:
+        return "\n\n"
+    if sentence.kind == "item":
+        return "\n"
+    return "\n\n" if is_quoted and previous.citations != sentence.citations else " "
+
+
+def _shares_chips(sentence: AnswerSentence, following: AnswerSentence | None) -> bool:
+    """Whether the next sentence rests on the same sources: one chip at the end of such a run says it for all."""
+    return (
+        following is not None
+        and sentence.is_supported
+        and following.is_supported
+        and following.citations == sentence.citations
+    )
+
+
+def _sentence(sentence: AnswerSentence, chips: str) -> str:
+    text = page_markdown(sentence.text)
+    if sentence.kind in {"code", "formula", "table"}:
+        notes = " ".join(filter(None, (chips, "" if sentence.is_supported else _unsupported_note())))
+        return f"{text}\n\n{notes}" if notes else text
+    if not sentence.is_supported:
+        text = f'<span class="unsupported">{text}</span> {_unsupported_note()}'
+    text = f"- {text}" if sentence.kind == "item" else text
+    return f"{text} {chips}".rstrip()
+
+
+def _unsupported_note() -> str:
+    return f'<small class="unsupported-note">{NOT_IN_THE_GUIDES}</small>'
+
+
+def _chips(numbers: Sequence[int], turn: int, titles: Mapping[int, str]) -> str:
+    return "".join(
+        f'[[{number}]](#source-{turn}-{number} "{_attribute(titles.get(number, ""))}")' for number in numbers
+    )
+
+
+def _declined(answer: Answer, turn: int) -> str:
+    text = "**The guides do not cover this.** I answer from the guides alone, so I will not guess."
+    if not answer.suggestions:
+        return f"{text} Ask in other words, or add a guide in the Library."
+    near = [
+        f"- [{_line(_where(hit.chunk))}](#source-{turn}-{number})"
+        for number, hit in enumerate(answer.suggestions, start=1)
+    ]
+    return "\n".join((text, "", "The nearest sections are:", "", *near))
+
+
+# Sources
+
+
+def sources_markdown(answer: Answer | None, turn: int, *, highlight: bool = True) -> str:
+    """The passages that an answer rests on, the quoted words marked; of a declined question, the nearest passages."""
+    if answer is None:
+        return (
+            "### Sources\n\n"
+            '<p class="empty">Every number in an answer leads to the passage it comes from. The passages appear here.</p>'
+        )
+    if not answer.answered:
+        cards = [
+            _source_card(hit.chunk, "", f"source-{turn}-{number}", str(number), is_open=False)
+            for number, hit in enumerate(answer.suggestions, start=1)
+        ]
+        title = "Nearest sections"
+    else:
+        cards = [
+            _source_card(
+                citation.chunk,
+                citation.quote if highlight else "",
+                f"source-{turn}-{citation.number}",
+                str(citation.number),
+                is_open=citation.number == 1,
+            )
+            for citation in answer.citations
+        ]
+        title = "Sources"
+    for_question = f'<div class="for">\n\n{said(answer.question)}\n\n</div>'
+    return "\n\n".join((f"### {title}", for_question, *cards))
+
+
+def _source_card(chunk: Chunk, quote: str, identifier: str, number: str, *, is_open: bool) -> str:
+    line = f", line {chunk.start_line}" if chunk.start_line else ""
+    place = chunk.place if chunk.page else f"{chunk.document_id}{line}"
+    path = " › ".join((chunk.title, *chunk.heading_path[:-1]))
+    label = f'<span class="number">{number}</span> ' if number else "Read: "
+    return "\n\n".join(
+        (
+            f'<details class="source" id="{identifier}"{" open" if is_open else ""}>\n'
+            f'<summary>{label}<span class="where"><b>{html.escape(chunk.heading)}</b> '
+            f"<small>{html.escape(path)} · {html.escape(place)}</small></span></summary>",
+            passage_markdown(chunk, quote),
+            f"[Open the guide here]({read_link(chunk.document_id, anchor(chunk.heading))})",
+            "</details>",
+        )
+    )
+
+
+def passage_markdown(chunk: Chunk, quote: str = "") -> str:
+    """A passage as the page shows it, with the quoted sentences marked."""
+    marked = mark_quote(chunk.text, quote) if quote.strip() else chunk.text
+    text = page_markdown(marked, document_id=chunk.document_id)
+    return re.sub("[\ue000-\ue003]", lambda match: _TAGS[match[0]], text)
+
+
+def mark_quote(passage: str, quote: str) -> str:
+    """The passage with marks around the sentences that stand in the quote, however either of them breaks its lines."""
+    wanted = _squash(quote)
+    spans: list[tuple[int, int, bool]] = []
+    position = 0
+    for sentence in split_sentences(passage):
+        match = _loose(sentence.text).search(passage, position)
+        if match is None:
+            continue
+        position = match.end()
+        if _squash(sentence.text) in wanted:
+            spans.append((match.start(), match.end(), sentence.kind in {"code", "formula", "table"}))
+    if not spans:
+        # Part of a sentence was quoted.
+        match = next(
+            filter(None, (_loose(part).search(passage) for part in (quote, *quote.splitlines()) if part.strip())), None
+        )
+        spans = [(match.start(), match.end(), False)] if match else []
+    for start, end, is_block in reversed(spans):
+        passage = _with_mark(passage, start, end, is_block=is_block)
+    return passage
+
+
+def _with_mark(passage: str, start: int, end: int, *, is_block: bool) -> str:
+    if not is_block:
+        return f"{passage[:start]}{_MARK_OPEN}{passage[start:end]}{_MARK_CLOSE}{passage[end:]}"
+    start = passage.rfind("\n", 0, start) + 1
+    end = passage.find("\n", end) if "\n" in passage[end:] else len(passage)
+    if passage[start] in " \t":
+        # A block inside a list entry: a mark around it would tear the list apart.
+        return passage
+    return f"{passage[:start]}\n\n{_BLOCK_OPEN}\n\n{passage[start:end]}\n\n{_BLOCK_CLOSE}\n\n{passage[end:]}"
+
+
+def _squash(text: str) -> str:
+    return re.sub(r"[\s>]+", "", text)
+
+
+def _loose(text: str) -> re.Pattern[str]:
+    """The text, with any white space between its words; a quoted block has `>` at the head of each line."""
+    return re.compile(r"[\s>]+".join(map(re.escape, text.split())))
+
+
+# Practice
+
+
+def question_markdown(question: Question, topic: str) -> str:
+    """The question as the interviewer asks it."""
+    about = f'<p class="about">{html.escape(topic)} · {question.level} · {question.kind}</p>'
+    translation = f'<p class="translation">{html.escape(question.translation)}</p>' if question.translation else ""
+    return "\n\n".join(filter(None, (about, f"## {page_markdown(question.prompt)}", translation)))
+
+
+def hints_markdown(question: Question, count: int) -> str:
+    """The first hints of a question."""
+    lines = [
+        f"**Hint {number} of {len(question.hints)}.** {page_markdown(hint)}"
+        for number, hint in enumerate(question.hints[:count], start=1)
+    ]
+    return "\n\n".join(lines)
+
+
+def grade_markdown(grade: Grade) -> str:
+    """The grade card: score, a row for each key point, misconceptions, feedback, follow-up, and the model answer folded."""
+    parts = [
+        _score(grade),
+        page_markdown(grade.feedback),
+        "### Key points",
+        *(_verdict_row(verdict, number) for number, verdict in enumerate(grade.verdicts, start=1)),
+    ]
+    if grade.misconceptions:
+        parts.append("### Misconceptions")
+        parts.extend(_misconception(found, number) for number, found in enumerate(grade.misconceptions, start=1))
+    if grade.follow_up:
+        parts.extend(("### Follow-up question", said(grade.follow_up)))
+    parts.append(
+        '<details class="model-answer">\n<summary>Model answer</summary>\n\n'
+        f"{page_markdown(grade.question.answer)}\n\n</details>"
+    )
+    return "\n\n".join(parts)
+
+
+def _score(grade: Grade) -> str:
+    if grade.score is None:
+        return '<div class="score"><span class="points">Not judged</span></div>'
+    return (
+        f'<div class="score"><span class="points">{grade.score:.0%}</span>'
+        f'<span class="bar"><span class="fill {_band(grade.score)}" style="width:{grade.score:.0%}"></span></span></div>'
+    )
+
+
+def _band(score: float) -> str:
+    return "high" if score >= 0.7 else "middle" if score >= 0.4 else "low"
+
+
+def _verdict_row(verdict: Verdict, number: int) -> str:
+    rows = [
+        f'<div class="verdict {verdict.verdict}">',
+        f'<span class="badge">{VERDICT_LABELS[verdict.verdict]}</span> {page_markdown(verdict.key_point.text)} '
+        f'<small class="weight">weight {verdict.key_point.weight:g}</small>',
+    ]
+    if verdict.evidence:
+        rows.append(f"> You said: “{said(verdict.evidence)}”")
+    if verdict.citation:
+        rows.append(_cited(verdict.citation, f"point-{number}"))
+    return "\n\n".join((*rows, "</div>"))
+
+
+def _misconception(found: FoundMisconception, number: int) -> str:
+    rows = [
+        '<div class="verdict misconception">',
+        f'<span class="badge">⚠ Mistaken</span> {page_markdown(found.misconception.text)}',
+        f"> You said: “{said(found.evidence)}”",
+    ]
+    if found.citation:
+        rows.append(_cited(found.citation, f"misconception-{number}"))
+    return "\n\n".join((*rows, "</div>"))
+
+
+def _cited(citation: Citation, identifier: str) -> str:
+    return _source_card(citation.chunk, citation.quote, identifier, "", is_open=False)
+
+
+# Progress
+
+
+def progress_html(topics: Sequence[TopicProgress], titles: Mapping[str, str]) -> str:
+    """How the learner stands, a row for each topic, weakest first; what to do where there is nothing yet."""
+    if not topics:
+        return (
+            '<p class="empty">No graded answers yet. Open <b>Practice</b>, get a question and answer it: '
+            "your score by topic and what to read again will stand here.</p>"
+        )
+    rows = "".join(
+        f"<tr><th scope='row'>{html.escape(topic_label(item.topic, titles))}</th><td>{item.attempted}</td>"
+        f"<td>{item.attempts}</td><td>{_score_cell(item.score)}</td><td>{_day(item.last)}</td></tr>"
+        for item in topics
+    )
+    return (
+        "<table class='plain'><caption>By topic, weakest first</caption><thead><tr><th scope='col'>Topic</th>"
+        "<th scope='col'>Questions</th><th scope='col'>Attempts</th><th scope='col'>Score</th>"
+        f"<th scope='col'>Last</th></tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _score_cell(score: float) -> str:
+    return (
+        f"<span class='cell'><span class='bar'><span class='fill {_band(score)}' style='width:{score:.0%}'></span></span>"
+        f"{score:.0%}</span>"
+    )
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d}"
+
+
+def missed_markdown(points: Sequence[MissedPoint], titles: Mapping[str, str]) -> str:
+    """The points to study next, each with the section to read; empty where there are none."""
+    if not points:
+        return ""
+    lines = []
+    for point in points:
+        times = "once" if point.times == 1 else f"{point.times} times"
+        path = point.heading_path.replace(" > ", " › ")
+        read = f" [Read: {_line(path)}]({_missed_link(point)})" if _missed_link(point) else ""
+        lines.append(
+            f"- {page_markdown(point.text)} <small>{_line(topic_label(point.topic, titles))}, missed {times}.</small>{read}"
+        )
+    return "\n".join(("### Most often missed", "", *lines))
+
+
+def _missed_link(point: MissedPoint) -> str:
+    """Where the page opens the section to read; empty where the point names none."""
+    return read_link(point.document_id, anchor(point.heading_path.split(" > ")[-1])) if point.document_id else ""
+
+
+def topic_label(topic: str, titles: Mapping[str, str]) -> str:
+    """What a topic is called: the title of its guide, or its name made readable."""
+    return titles.get(topic) or topic.replace("-", " ").capitalize()
+
+
+# Library
+
+
+def documents_html(documents: Mapping[str, IndexedDocument]) -> str:
+    """The documents of the index, a row each; what to do where there are none."""
+    if not documents:
+        return '<p class="empty">There are no documents yet. Add a guide below.</p>'
+    rows = "".join(
+        f"<tr><th scope='row'><a href='{read_link(name)}'>{html.escape(entry.title)}</a>"
+        f"<small>{html.escape(entry.topic)}</small></th><td>{_LANGUAGES.get(entry.language, html.escape(entry.language))}</td>"
+        f"<td>{entry.chunks}</td></tr>"
+        for name, entry in documents.items()
+    )
+    passages = sum(entry.chunks for entry in documents.values())
+    return (
+        f"<table class='plain'><caption>{len(documents)} documents, {passages:,} passages</caption><thead><tr>"
+        "<th scope='col'>Title and topic</th><th scope='col'>Language</th><th scope='col'>Passages</th>"
+        f"</tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+_LANGUAGES = {"en": "English", "zh": "Chinese"}
+
+
+def document_markdown(document: Document) -> str:
+    """A whole guide, for reading."""
+    return page_markdown(document.text.strip("\n"), document_id=document.id)
+
+
+def upload_markdown(reports: Sequence[BuildReport], problems: Sequence[Problem]) -> str:
+    """What became of uploaded files: each one that was added, changed or left out, with the reason."""
+    lines: list[str] = []
+    for report in reports:
+        lines.extend(f"- ✓ Added **{_line(name)}**." for name in report.added)
+        lines.extend(f"- ✓ Updated **{_line(name)}**." for name in report.changed)
+        if not (report.added or report.changed or report.problems):
+            lines.append("- ✓ Already in the library, unchanged.")
+    lines.extend(
+        f"- ✗ Left out **{_line(problem.path)}**{f', line {problem.line}' if problem.line else ''}: {said(problem.message)}"
+        for problem in problems
+    )
+    return "\n".join(lines)
+
+
+# Small pieces
+
+
+def _where(chunk: Chunk) -> str:
+    return " › ".join((chunk.title, *chunk.heading_path))
+
+
+def _line(text: str) -> str:
+    """Text as one line of Markdown that shows it as it is."""
+    return said(text)
+
+
+def _attribute(text: str) -> str:
+    return re.sub(r'[\\"\[\]()<>&]', "", text)
