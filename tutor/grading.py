@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from operator import itemgetter
 from typing import Literal
 
 import numpy as np
@@ -196,15 +197,16 @@ class _Matcher:
         self._idf = idf
         self._embed = embed
         self._asked = {word for wording in question.wordings for word in words(wording)}
-        self.sentences = list(dict.fromkeys(sentence.text for sentence in split_sentences(attempt))) or [attempt]
+        self.sentences = [sentence.text for sentence in split_sentences(attempt)] or [attempt]
         self.is_blank = bool(_DOES_NOT_KNOW.search(attempt)) and len(set(words(attempt)) - self._asked) <= 4
         self.is_keyword_list = _is_keyword_list(attempt)
         self.attempt = attempt
         spans = [
             (start, size) for size in range(1, _WINDOW_SENTENCES + 1) for start in range(len(self.sentences) - size + 1)
         ]
-        self.windows = [" ".join(self.sentences[start : start + size]) for start, size in spans]
-        self._sizes = [size for _, size in spans]
+        # Windows are told apart, not sentences: a repeated sentence must not part two that stood side by side.
+        sizes = {" ".join(self.sentences[start : start + size]): size for start, size in reversed(spans)}
+        self.windows, self._sizes = list(sizes)[::-1], list(sizes.values())[::-1]
         self._words = [frozenset(words(window)) for window in self.windows]
         # What the question says is taken out of every vector: an echo of it must not be near to anything.
         self._subject = embed([question.prompt])[0]
@@ -221,8 +223,11 @@ class _Matcher:
         remark = "This is a list of keywords. Say in sentences how they hang together: keywords alone earn half."
         return (remark,) if self.is_keyword_list else ()
 
-    def best(self, text: str) -> tuple[float, str]:
-        """How much of a text the attempt holds, 0 to 1, and the attempt's sentences that hold it."""
+    def best(self, text: str, *, agreeing: bool = False) -> tuple[float, str]:
+        """How much of a text the attempt holds, 0 to 1, and the attempt's sentences that hold it.
+
+        With `agreeing` only sentences count that affirm what the text affirms and deny what it denies.
+        """
         weights = {
             word: self._idf(word) * (_QUESTION_WORD_WEIGHT if word in self._asked else 1.0)
             for word in dict.fromkeys(words(text))
@@ -242,7 +247,7 @@ class _Matcher:
             degree = WORD_SHARE * shared + (1 - WORD_SHARE) * max(0.0, float(near))
             # A longer window must pay for its length, so that the evidence stays the words that matter.
             degree -= 0.03 * (size - 1)
-            if degree > best:
+            if degree > best and (not agreeing or _agree(window, text)):
                 best, evidence = degree, window
         return best, evidence
 
@@ -261,13 +266,14 @@ def _judge(point: KeyPoint, question: Question, matcher: _Matcher) -> tuple[Verd
         return _judge_result(question.quantity.value, question.quantity.tolerance, matcher)
     if matcher.is_blank:
         return "missing", "", 0.0
-    matches = [(*matcher.best(phrasing), phrasing) for phrasing in (point.text, *point.phrasings)]
-    degree, evidence, _ = max(matches, key=lambda match: match[0])
-    agreeing = [match for match in matches if _agree(match[1], match[2])]
-    agreed = max((match[0] for match in agreeing), default=0.0)
-    if degree >= MADE and agreed < PARTIAL:
-        return "contradicted", evidence, degree
-    degree, evidence = max(((match[0], match[1]) for match in agreeing), default=(0.0, ""))
+    phrasings = (point.text, *point.phrasings)
+    # Each phrasing's best agreeing words, so that a sentence more can only add to what was there.
+    agreed, agreed_evidence = max((matcher.best(phrasing, agreeing=True) for phrasing in phrasings), key=itemgetter(0))
+    if agreed < PARTIAL:
+        degree, evidence = max((matcher.best(phrasing) for phrasing in phrasings), key=itemgetter(0))
+        if degree >= MADE:
+            return "contradicted", evidence, degree
+    degree, evidence = agreed, agreed_evidence
     if degree >= MADE and not matcher.is_keyword_list:
         return "made", evidence, degree
     if degree >= PARTIAL:
