@@ -60,6 +60,11 @@ class Chunk:
         return " > ".join(self.heading_path) or self.title
 
     @property
+    def above(self) -> str:
+        """The headings around its own one as one line; the document's title where there are none."""
+        return " > ".join(self.heading_path[:-1]) or self.title
+
+    @property
     def place(self) -> str:
         """Where to find it: `paper.pdf, page 3`, or file and line as editors take them: `guide.md:12`."""
         return f"{self.document_id}, page {self.page}" if self.page else f"{self.document_id}:{self.start_line}"

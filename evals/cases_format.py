@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from corpus.documents import Document, Problem
+from corpus.documents import Document, Problem, language_of
 
 
 class CaseError(ValueError):
@@ -122,7 +122,9 @@ def read_beir(folder: Path) -> tuple[list[Document], list[RetrievalCase]]:
     documents = []
     for row in _beir_rows(folder / "corpus.jsonl"):
         name, title = str(row["_id"]), str(row.get("title") or "")
-        documents.append(Document(id=name, title=title or name, text=str(row["text"]), sha256=name, topic=""))
+        text = str(row["text"])
+        language = language_of(text)
+        documents.append(Document(id=name, title=title or name, text=text, sha256=name, topic="", language=language))
     judged: dict[str, list[Relevant]] = {}
     qrels = folder / "qrels" / "test.tsv"
     if not qrels.is_file():

@@ -149,10 +149,11 @@ def index_chunks(
     new = np.full(len(chunks), -1, dtype=np.int64)
     vectors, model, _ = _embed(chunks, new, None, embedder, dimension, None, progress)
     progress("indexing keywords", 0, 1)
-    keywords = KeywordIndex.build([passage_words(chunk) for chunk in chunks])
+    keywords = KeywordIndex.build(passage_words(chunk) for chunk in chunks)
     progress("linking neighbours", 0, 1)
     nearest = VectorIndex(vectors)
-    manifest = Manifest("", embedder, int(vectors.shape[1]), chunk_words, "", {}, {})
+    entries = _entries([(document, "") for document in documents], chunks)
+    manifest = Manifest("", embedder, int(vectors.shape[1]), chunk_words, "", entries, {})
     return PassageIndex(manifest, documents, chunks, vectors, model, keywords, nearest)
 
 
@@ -313,19 +314,8 @@ def _write(
         progress("linking neighbours", 0, 1)
     nearest = base.nearest.updated(vectors, former) if base else VectorIndex(vectors)
     progress("indexing keywords", 0, 1)
-    keywords = KeywordIndex.build([passage_words(chunk) for chunk in chunks])
-    counts = Counter(chunk.document_id for chunk in chunks)
-    entries = {
-        name: IndexedDocument(
-            sha256=document.sha256,
-            source=source,
-            title=document.title,
-            topic=document.topic,
-            language=document.language,
-            chunks=counts[name],
-        )
-        for name, (document, source) in sorted(reading.documents.items())
-    }
+    keywords = KeywordIndex.build(passage_words(chunk) for chunk in chunks)
+    entries = _entries([reading.documents[name] for name in sorted(reading.documents)], chunks)
     manifest = Manifest(
         generation=f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
         embedder=embedder_name,
@@ -350,6 +340,22 @@ def _write(
         problems=tuple(reading.problems),
         notes=tuple(reading.notes),
     )
+
+
+def _entries(documents: Iterable[tuple[Document, str]], chunks: Sequence[Chunk]) -> dict[str, IndexedDocument]:
+    """What the manifest keeps of documents, each given with its source, in the order of their chunks."""
+    counts = Counter(chunk.document_id for chunk in chunks)
+    return {
+        document.id: IndexedDocument(
+            sha256=document.sha256,
+            source=source,
+            title=document.title,
+            topic=document.topic,
+            language=document.language,
+            chunks=counts[document.id],
+        )
+        for document, source in documents
+    }
 
 
 def passage_words(chunk: Chunk) -> list[str]:
@@ -379,7 +385,8 @@ def _embed(
         embedder = LatentSemanticEmbedder.fit([chunk.search_text for chunk in chunks], dimension=dimension)
         rows = np.full(len(chunks), -1, dtype=np.int64)
     vectors = np.zeros((len(chunks), embedder.dimension), dtype=np.float32)
-    if old:
+    if old and (rows >= 0).any():
+        old.check_embedder(embedder.dimension)
         vectors[rows >= 0] = old.vectors[rows[rows >= 0]]
     new = np.flatnonzero(rows < 0)
     # Vectors of a word cost less than a second copy on disk; those of a model may cost hours.

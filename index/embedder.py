@@ -23,6 +23,10 @@ SHIPPED_EMBEDDER = "shipped"
 SHIPPED_FOLDER = Path(__file__).parent / "encoder"
 
 
+class ModelFolderError(ValueError):
+    """A model that cannot be loaded; the message names it and the setting to mend."""
+
+
 class Embedder(Protocol):
     """Texts to unit vectors, so that an inner product is a cosine."""
 
@@ -41,6 +45,9 @@ class Embedder(Protocol):
 
     def familiarity(self, texts: Sequence[str]) -> float:
         """How well the texts are of a kind that the embedder knows, 0 to 1; 1 where it cannot tell."""
+
+    def reads(self, text: str) -> bool:
+        """Whether the embedder knows the language of a text, so that its vector means something; true where it cannot tell."""
 
 
 @cache
@@ -73,6 +80,9 @@ class ShippedEmbedder:
 
     def familiarity(self, texts: Sequence[str]) -> float:
         return float(np.mean([self._encoder.familiarity(text) for text in texts])) if texts else 1.0
+
+    def reads(self, text: str) -> bool:
+        return self._encoder.reads(text)
 
 
 class LatentSemanticEmbedder:
@@ -132,6 +142,10 @@ class LatentSemanticEmbedder:
         del texts
         return 1.0
 
+    def reads(self, text: str) -> bool:
+        del text
+        return True
+
     def save(self, folder: Path) -> None:
         """Write the fitted vectors as `embedder.npz`."""
         ordered = sorted(self._vocabulary, key=self._vocabulary.__getitem__)
@@ -165,7 +179,7 @@ class SentenceEmbedder:
         try:
             return SentenceTransformer(self.name, device=self._device, local_files_only=True)
         except (OSError, ValueError, KeyError) as error:
-            raise ValueError(
+            raise ModelFolderError(
                 f"The embedder {self.name!r} cannot be loaded ({str(error).splitlines()[0]}). Expected the folder of a "
                 "sentence-transformers model or the id of one in the local cache. Set TUTOR_EMBEDDER, or leave it out."
             ) from error
@@ -183,6 +197,10 @@ class SentenceEmbedder:
     def familiarity(self, texts: Sequence[str]) -> float:
         del texts
         return 1.0
+
+    def reads(self, text: str) -> bool:
+        del text
+        return True
 
     def _encode(self, encode: Callable[..., Any], texts: Sequence[str]) -> Vectors:
         if not texts:

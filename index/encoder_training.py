@@ -6,30 +6,22 @@ The model knows no order of words (a text is the mean of its tokens' vectors), w
 
 from __future__ import annotations
 
-import ast
-import importlib.metadata
-import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.chunks import split_document
-from corpus.documents import read_guides
-from corpus.questions import read_questions
-from corpus.sentences import split_sentences
 from index.static_encoder import save_encoder
+from index.training_pairs import Source
 
 if TYPE_CHECKING:
     import torch
     from tokenizers import Tokenizer
 
-Pair = tuple[str, str]
 Progress = Callable[[str, int, int], None]
 
 VOCABULARY = 26_000
@@ -58,98 +50,12 @@ WEIGHTS: Mapping[str, float] = {
     "corpus translations": 1.0,
     "corpus headings": 1.0,
     "corpus clozes": 1.0,
+    "made clozes": 3.0,
+    "made clozes zh": 1.0,
+    "made across languages": 1.5,
 }
 FIELD_WEIGHT = 4.0
 """Weight of all other sources together; each has its share by size, so that none is seen a hundred times over."""
-_DOCSTRING_PACKAGES = ("torch", "transformers", "scikit-learn", "scipy", "numpy", "sentence-transformers")
-"""Packages the project depends on, under BSD or Apache licences."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Pairs of one origin; a batch is drawn from one source, so that its texts are hard to tell apart."""
-
-    name: str
-    pairs: Sequence[Pair]
-
-
-def read_pairs(folder: Path) -> list[Source]:
-    """Sources from a folder of `*.jsonl` files of `{q, d}`. Raises ValueError, naming file and line, for a broken one."""
-    files = sorted(folder.glob("*.jsonl"))
-    if not files:
-        raise ValueError(f"No pairs in {str(folder)!r}. Expected *.jsonl files with an object {{q, d}} a line.")
-    sources = []
-    for file in files:
-        pairs = []
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-            try:
-                row = json.loads(line)
-                pairs.append((str(row["q"]), str(row["d"])))
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
-                raise ValueError(f"{file.name}:{number}: expected an object with q and d ({error}).") from error
-        sources.append(Source(file.stem, pairs))
-    return sources
-
-
-def corpus_pairs(guides: Path, questions: Path) -> list[Source]:
-    """Sources from our own guides and bank: wordings, key points and their phrasings with the sections that they belong to."""
-    documents, _ = read_guides([guides])
-    bank, _ = read_questions([questions])
-    sections: dict[str, str] = {}
-    headings: list[Pair] = []
-    clozes: list[Pair] = []
-    for document in documents:
-        for chunk in split_document(document, max_words=300):
-            link = re.sub(r"\.md#", "#", chunk.id).split("~")[0]
-            sections.setdefault(link, f"{chunk.heading}\n{chunk.text}")
-            headings.append((chunk.heading, chunk.text))
-            # Inverse cloze (Lee et al. 2019): a sentence asks for the passage it was taken from.
-            clozes += [
-                (sentence.text, chunk.text.replace(sentence.text, " "))
-                for sentence in split_sentences(chunk.text)
-                if sentence.kind in {"prose", "item"} and len(sentence.text) > 40
-            ]
-    asked, points, phrasings, translations = [], [], [], []
-    for question in bank:
-        heaviest = max(point.weight for point in question.key_points)
-        links = dict.fromkeys(point.section for point in question.key_points if point.weight == heaviest)
-        asked += [(wording, sections[link]) for wording in question.wordings for link in links if link in sections]
-        translations += [(question.prompt, question.translation)] if question.translation else []
-        for point in question.key_points:
-            if point.section in sections:
-                points.append((point.text, sections[point.section]))
-            phrasings += [(phrasing, point.text) for phrasing in point.phrasings]
-    return [
-        Source("corpus questions", asked),
-        Source("corpus points", points),
-        Source("corpus phrasings", phrasings),
-        Source("corpus translations", translations),
-        Source("corpus headings", headings),
-        Source("corpus clozes", clozes),
-    ]
-
-
-def docstring_pairs() -> Source:
-    """Summary line and body of the docstrings of packages the project depends on."""
-    pairs: list[Pair] = []
-    for package in _DOCSTRING_PACKAGES:
-        for file in importlib.metadata.files(package) or ():
-            if file.suffix == ".py" and "test" not in str(file):
-                pairs += _docstrings(Path(str(file.locate())))
-    return Source("docstrings", sorted(set(pairs)))
-
-
-def _docstrings(file: Path) -> Iterator[Pair]:
-    try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (SyntaxError, UnicodeDecodeError, OSError):
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
-            summary, _, body = (ast.get_docstring(node) or "").partition("\n\n")
-            name = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", getattr(node, "name", ""))
-            if 3 <= len(summary.split()) <= 40 and len(body.split()) >= 12:
-                yield f"{name}: {' '.join(summary.split())}", " ".join(body.split()[:150])
 
 
 def train_encoder(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Annotated, Any
 
+import numpy as np
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -22,6 +23,7 @@ from index.build import passage_words
 from index.embedder import Embedder, ShippedEmbedder
 from index.hits import Hit
 from index.retriever import HEADING_CANDIDATES, Ranking, Retriever
+from index.scope import EVERYWHERE, Scope
 from index.words import words
 
 _CHUNK_KEYS = {"id", "document", "title", "headings", "start_line", "end_line", "topic", "level", "language"}
@@ -30,26 +32,18 @@ _CHUNK_KEYS = {"id", "document", "title", "headings", "start_line", "end_line", 
 class GuideRetriever(BaseRetriever):
     """Our search as a LangChain retriever: `invoke(question)` gives passages, best first.
 
-    Each document's metadata holds what `to_document` writes and the scores of its `Hit`. A filter that is set must be met
-    exactly; it does not use up the count. The index is the one that `retriever` was made over.
+    Each document's metadata holds what `to_document` writes and the scores of its `Hit`. The search is narrowed to what is
+    `within`, before the count is cut off. The index is the one that `retriever` was made over.
     """
 
     # The schema that pydantic would make of our dataclasses ends at the arrays inside them.
     retriever: Annotated[Retriever, GetPydanticSchema(lambda _type, _handler: is_instance_schema(Retriever))]
     count: int = Field(ge=1)
-    document: str = ""
-    topic: str = ""
-    language: str = ""
-    level: str = ""
+    within: Scope = EVERYWHERE
 
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
         del run_manager
-        return [_scored(hit) for hit in self.retriever.retrieve(query, count=self.count, keep=self._keeps)]
-
-    def _keeps(self, chunk: Chunk) -> bool:
-        wanted = (self.document, self.topic, self.language, self.level)
-        found = (chunk.document_id, chunk.topic, chunk.language, chunk.level)
-        return all(not value or value == has for value, has in zip(wanted, found, strict=True))
+        return [_scored(hit) for hit in self.retriever.retrieve(query, count=self.count, within=self.within)]
 
 
 class GuideEmbeddings(Embeddings):
@@ -167,26 +161,33 @@ class DocumentRetriever(Retriever):
         *,
         count: int,
         ranking: Ranking = "fused",
-        keep: Callable[[Chunk], bool] | None = None,
+        within: Scope = EVERYWHERE,
     ) -> list[Hit]:
-        """As `Retriever.retrieve`, among what the source proposes; `keep` leaves fewer than `count` where it proposes too few."""
-        terms = list(dict.fromkeys(words(question)))
+        """As `Retriever.retrieve`, among what the source proposes, so that a narrow scope may leave fewer than `count`.
+
+        What documents, topics, languages and levels the source has is not known: a scope that names others finds nothing.
+        """
+        terms = self._terms(question)
         proposed = {chunk.id: chunk for chunk in map(to_chunk, self.source.invoke(question))} if terms else {}
-        chunks = [chunk for chunk in proposed.values() if keep is None or keep(chunk)]
+        chunks = [chunk for chunk in proposed.values() if within.admits(chunk)]
         if not chunks:
             return []
         passages = self.index.embedder.embed_passages([chunk.search_text for chunk in chunks])
-        dense = passages @ self.index.embedder.embed_queries([question])[0]
+        dense = passages @ self.embedded(question)[0]
         keyword = self.index.keywords.scores_beside(terms, [passage_words(chunk) for chunk in chunks])
-        hits = [self._judge(*one, terms, ranking) for one in zip(chunks, dense.tolist(), keyword.tolist(), strict=True)]
-        found = sorted((hit for hit in hits if hit.score > 0), key=lambda hit: -hit.score)
-        return self._reranked(question, found, ranking)[:count]
+        text = self._fused(question, dense, keyword, np.array([chunk.language for chunk in chunks], dtype=np.str_))
+        scored = zip(chunks, dense.tolist(), keyword.tolist(), text.tolist(), strict=True)
+        judged = [self._judge(*one, terms, ranking) for one in scored]
+        found = sorted((hit for hit in judged if hit.score > 0), key=lambda hit: -hit.score)
+        hits = self._reranked(question, found, ranking)[:count]
+        return [replace(hit, around=self.index.neighbours(hit.chunk)) for hit in hits]
 
-    def _judge(self, chunk: Chunk, dense: float, keyword: float, terms: Sequence[str], ranking: Ranking) -> Hit:
+    def _judge(
+        self, chunk: Chunk, dense: float, keyword: float, text: float, terms: Sequence[str], ranking: Ranking
+    ) -> Hit:
         present = set(words(chunk.search_text))
         matched = tuple(term for term in terms if term in present)
         heading = self._overlap(set(terms), set(words(chunk.heading)))
-        text = self.text_weight * dense + (1 - self.text_weight) * keyword
         score = {
             "fused": (1 - self.heading_weight) * text + self.heading_weight * heading,
             "dense": dense,

@@ -32,9 +32,12 @@ from numpy.typing import NDArray
 from corpus.chunks import Chunk, anchor
 from corpus.documents import Document
 from index.embedder import CORPUS_EMBEDDER, Embedder, LatentSemanticEmbedder, make_embedder
+from index.hits import Neighbours
 from index.keyword_index import KeywordIndex
+from index.scope import Scope
+from index.spelling import Speller
 from index.static_encoder import Vectors
-from index.vector_index import EXACT_LIMIT, VectorIndex
+from index.vector_index import EXACT_LIMIT, Rows, VectorIndex
 
 FAMILIARITY_SAMPLE = 100
 FORMAT_VERSION = 2
@@ -112,16 +115,53 @@ class PassageIndex:
             for (name, entry), end in zip(self.manifest.documents.items(), ends, strict=True)
         }
 
+    def check_embedder(self, dimension: int) -> None:
+        """Raise IndexStaleError where the embedder's vectors have another dimension than those of the index."""
+        made = self.vectors.shape[1]
+        if dimension != made:
+            raise IndexStaleError(
+                f"The embedder {self.embedder.name!r} gives {dimension} dimensions, the index was made with {made}: it is another "
+                "model by now. Put the former one back, or rebuild the index: tutor index --rebuild"
+            )
+
+    def rows_within(self, scope: Scope) -> Rows:
+        """Where in `chunks` those of the scope stand, in rising order. Raises ScopeError where it names what is not there."""
+        scope.check(self.documents)
+        sizes = [len(self.rows_of[document.id]) for document in self.documents]
+        return np.flatnonzero(np.repeat([scope.admits(document) for document in self.documents], sizes))
+
+    def neighbours(self, chunk: Chunk) -> Neighbours:
+        """What stands around a chunk in its document; nothing around one of another index."""
+        rows = self.rows_of.get(chunk.document_id, range(0))
+        found = next((row for row in rows if self.chunks[row].id == chunk.id), None)
+        return Neighbours() if found is None else self.around(found)
+
+    def around(self, row: int) -> Neighbours:
+        """What stands around the chunk of a row."""
+        chunks, document_id = self.chunks, self.chunks[row].document_id
+        before = chunks[row - 1] if row else None
+        after = chunks[row + 1] if row + 1 < len(chunks) else None
+        return Neighbours(
+            before if before and before.document_id == document_id else None,
+            after if after and after.document_id == document_id else None,
+        )
+
+    @cached_property
+    def languages(self) -> NDArray[np.str_]:
+        """The language of each chunk, that of its document; shape (chunks,)."""
+        sizes = [len(self.rows_of[document.id]) for document in self.documents]
+        return np.repeat(np.array([document.language for document in self.documents], dtype=np.str_), sizes)
+
+    @cached_property
+    def speller(self) -> Speller:
+        """What brings a question's words into the spelling of the passages."""
+        return Speller(self.keywords)
+
     @cached_property
     def familiarity(self) -> float:
         """How well the embedder knows the text of this index, 0 to 1, from a sample of its passages."""
         step = max(1, len(self.chunks) // FAMILIARITY_SAMPLE)
         return self.embedder.familiarity([chunk.text for chunk in self.chunks[::step]])
-
-    @cached_property
-    def by_id(self) -> Mapping[str, Chunk]:
-        """Chunks by their ids."""
-        return {chunk.id: chunk for chunk in self.chunks}
 
     @cached_property
     def by_section(self) -> Mapping[str, Sequence[Chunk]]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from index.embedder import ModelFolderError
 from index.hits import Hit
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Reranker:
         try:
             model: CrossEncoder = CrossEncoder(self.name, local_files_only=True)
         except (OSError, ValueError, KeyError) as error:
-            raise ValueError(
+            raise ModelFolderError(
                 f"The reranker {self.name!r} cannot be loaded ({str(error).splitlines()[0]}). Expected the folder of a "
                 "cross-encoder or the id of one in the local cache. Set TUTOR_RERANKER, or leave it out."
             ) from error

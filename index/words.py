@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from collections.abc import Callable
+from functools import partial
+from itertools import chain
+from typing import TypeVar
 
 import rjieba
 import Stemmer
@@ -48,6 +51,7 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])")
 # "optimise" and "optimize", "normalisation" and "normalization" are one word. What this does to "noise" it does everywhere.
 _BRITISH = re.compile(r"(?<=\w{3})is(?=(?:e|ed|es|er|ers|ing|ation|ations)\b)")
 _stemmer = Stemmer.Stemmer("english")
+T = TypeVar("T")
 
 
 def words(text: str, *, stop_words: bool = False) -> list[str]:
@@ -55,20 +59,45 @@ def words(text: str, *, stop_words: bool = False) -> list[str]:
 
     Stop words are dropped unless `stop_words`. A text of nothing but stop words gives an empty list.
     """
-    text = unicodedata.normalize("NFKC", text)
+    # No rule looks across a space, so that each piece between two is worked out once for all texts. A line break stays with its
+    # piece: "'s" is cut off before a space alone.
+    pieces = f"{text}\n".replace("\n", "\n ").split(" ")
+    return list(chain.from_iterable(map((_all_terms if stop_words else _kept_terms).__getitem__, pieces)))
+
+
+class PieceMemory(dict[str, T]):
+    """What was worked out for a piece of text, by the piece; frequent ones come early, so nothing is learned once it is full."""
+
+    _MAX_PIECES = 200_000
+    _MAX_LETTERS = 32
+    """Of a piece that is remembered: whole sentences, as in Chinese, hardly come again."""
+
+    def __init__(self, work_out: Callable[[str], T]) -> None:
+        super().__init__()
+        self._work_out = work_out
+
+    def __missing__(self, piece: str) -> T:
+        result = self._work_out(piece)
+        if len(piece) <= self._MAX_LETTERS and len(self) < self._MAX_PIECES:
+            self[piece] = result
+        return result
+
+
+def _terms(piece: str, *, stop_words: bool) -> tuple[str, ...]:
+    """Terms of what stands before a space."""
+    text = unicodedata.normalize("NFKC", f"{piece} ")
     text = _CAMEL.sub(" ", text.replace("\\", " ")).lower().replace("’", "'").replace("'s ", " ")
     terms: list[str] = []
     for token in _TOKEN.findall(_BRITISH.sub("iz", text)):
         if "\u3400" <= token[0] <= "\ufaff":
             terms.extend(word for word in rjieba.cut_for_search(token) if stop_words or word not in STOP_WORDS)
         elif stop_words or token not in STOP_WORDS:
-            terms.append(_stem(token))
-    return terms
+            terms.append(_stemmer.stemWord(token))
+    return tuple(terms)
 
 
-@lru_cache(maxsize=100_000)
-def _stem(token: str) -> str:
-    return str(_stemmer.stemWord(token))
+_all_terms = PieceMemory(partial(_terms, stop_words=True))
+_kept_terms = PieceMemory(partial(_terms, stop_words=False))
 
 
 ASPECT_WORDS = frozenset(

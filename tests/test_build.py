@@ -77,7 +77,7 @@ def test_only_the_changed_guide_is_embedded_again(folder: Path, guides: Path):
     report = build(folder)
 
     assert (report.changed, report.kept, report.embedded) == (("dropout.md",), 7, 1)
-    assert "zeroes activations" in report.index.by_id["dropout.md#what-dropout-does"].text
+    assert "zeroes activations" in report.index.chunks_of("dropout.md")[0].text
     rows = [row for row, chunk in enumerate(before.chunks) if chunk.document_id != "dropout.md"]
     assert np.array_equal(report.index.vectors[rows], before.vectors[rows])
 
@@ -417,7 +417,7 @@ def test_readers_find_a_whole_index_while_another_process_replaces_it(folder: Pa
 
     assert writer.exitcode == 0
     assert len(seen) > 1
-    assert "every interview" in before.by_id["dropout.md#what-dropout-does"].text
+    assert "every interview" in before.chunks_of("dropout.md")[0].text
 
 
 def test_an_index_in_memory_is_made_of_documents_alone(home: Path):
@@ -524,6 +524,29 @@ def test_a_damaged_record_of_an_interrupted_build_is_embedded_again(folder: Path
             assert np.array_equal(cache.embed(texts), vectors)
 
     assert len(RecordingEmbedder(record).embedded) == 3 + (3 if harm == "foreign" else 1)
+
+
+class WiderEmbedder(RecordingEmbedder):
+    """Another model under the same name: its vectors have four more dimensions."""
+
+    dimension = 30
+
+    def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
+        return np.pad(super().embed_passages(texts), ((0, 0), (0, 4)))
+
+
+def test_a_model_that_another_one_took_the_place_of_leaves_the_index_as_it_was(
+    folder: Path, guides: Path, record: Path
+):
+    before = build_recorded(folder, guides, RecordingEmbedder(record)).index
+    write_guide(guides, "dropout", "Dropout zeroes activations in training and is switched off at inference.")
+
+    with pytest.raises(IndexStaleError, match="gives 30 dimensions, the index was made with 26"):
+        build_recorded(folder, guides, WiderEmbedder(record))
+
+    assert read_manifest(folder) == before.manifest
+    rebuilt = build_recorded(folder, guides, WiderEmbedder(record), rebuild=True).index
+    assert rebuilt.vectors.shape == (8, 30)
 
 
 def test_vectors_of_a_model_that_was_trained_again_are_not_taken_for_its_own(

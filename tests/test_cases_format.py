@@ -160,6 +160,16 @@ def test_beir_folder_gives_its_documents_and_judged_queries(beir: Path) -> None:
     ]
 
 
+def test_language_of_a_beir_document_is_that_of_its_text(beir: Path) -> None:
+    with (beir / "corpus.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write('{"_id": "zh", "title": "", "text": "批归一化用小批量的均值和方差做标准化。"}\n')
+
+    documents, _ = read_beir(beir)
+
+    assert documents[-1].language == "zh"
+    assert {document.language for document in documents[:-1]} == {"en"}
+
+
 def test_other_places_are_not_beir(tmp_path: Path) -> None:
     write(tmp_path / "corpus.jsonl", {"_id": "d1", "text": "…"})
 

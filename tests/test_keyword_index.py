@@ -90,3 +90,20 @@ def test_passages_from_elsewhere_without_words_score_nothing(index: KeywordIndex
     assert index.scores_beside(["norm"], [[], []]).tolist() == [0, 0]
     assert index.scores_beside(["norm"], []).tolist() == []
     assert index.scores_beside([], PASSAGES).tolist() == [0, 0, 0, 0]
+
+
+def test_the_matrix_is_that_of_bm25s():
+    import bm25s
+
+    passages = [*PASSAGES, [], ["dropout"] * 3]
+    reference = bm25s.BM25(method="lucene", k1=1.2, b=0.75)
+    reference.index(passages, show_progress=False)
+    index = KeywordIndex.build(iter(passages))
+
+    for word in {word for passage in passages for word in passage}:
+        best = index.idf(word)
+        assert np.array_equal(index.scores([word]), np.float32(reference.get_scores([word]) / best))
+
+
+def test_an_index_of_nothing_is_empty_in_words_too():
+    assert KeywordIndex.build([]).count == 0

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -21,7 +22,11 @@ from index.langchain_retriever import (
     to_document,
 )
 from index.retriever import Retriever
+from index.scope import Scope, ScopeError
 from tutor.tutor import Tutor
+
+if TYPE_CHECKING:
+    from tests.conftest import ScriptedEndpoint
 
 GUIDE = Path(__file__).parent.parent / "docs" / "langchain.md"
 QUESTION = "What does dropout do during training?"
@@ -80,7 +85,7 @@ def test_a_document_tells_where_it_stands_and_why_it_was_found(retriever: GuideR
     [("document", "normalization.md"), ("topic", "normalization"), ("language", "zh"), ("level", "mid")],
 )
 def test_a_filter_must_be_met(tutor: Tutor, name: str, value: str):
-    filtered = GuideRetriever(retriever=tutor.retriever, count=9, **{name: value})
+    filtered = GuideRetriever(retriever=tutor.retriever, count=9, within=Scope(**{f"{name}s": (value,)}))
 
     found = {document.metadata[name] for document in filtered.invoke("BatchNorm dropout 批归一化")}
 
@@ -88,9 +93,16 @@ def test_a_filter_must_be_met(tutor: Tutor, name: str, value: str):
 
 
 def test_filters_are_met_together(tutor: Tutor):
-    none = GuideRetriever(retriever=tutor.retriever, count=9, topic="normalization", level="junior")
+    within = Scope(topics=("normalization",), levels=("junior",))
 
-    assert none.invoke("BatchNorm") == []
+    assert GuideRetriever(retriever=tutor.retriever, count=9, within=within).invoke("BatchNorm") == []
+
+
+def test_a_filter_for_what_is_not_there_is_an_error(tutor: Tutor):
+    lost = GuideRetriever(retriever=tutor.retriever, count=9, within=Scope(topics=("normalisation",)))
+
+    with pytest.raises(ScopeError, match="Did you mean normalization"):
+        lost.invoke("BatchNorm")
 
 
 def test_async_and_batch_find_the_same(retriever: GuideRetriever):
@@ -207,7 +219,7 @@ def test_a_store_with_our_passages_gives_our_hits(tutor: Tutor, store: InMemoryV
 
 
 def test_what_a_store_finds_twice_is_one_hit(tutor: Tutor):
-    document = to_document(tutor.index.by_id["regularization.md#dropout"])
+    document = to_document(tutor.index.chunks_of("regularization.md")[0])
 
     assert len(over(proposing(document, document), tutor).retrieve(QUESTION, count=9)) == 1
 
@@ -237,11 +249,12 @@ def test_passages_of_a_store_can_be_filtered_and_ranked(tutor: Tutor, store: InM
     retriever = over(store, tutor)
     assert isinstance(retriever, DocumentRetriever)
 
-    chinese = retriever.retrieve("BatchNorm 批归一化", count=5, keep=lambda chunk: chunk.language == "zh")
+    chinese = retriever.retrieve("BatchNorm 批归一化", count=5, within=Scope(languages=("zh",)))
     keyword = retriever.retrieve(QUESTION, count=5, ranking="keyword")
     dense = retriever.retrieve(QUESTION, count=5, ranking="dense")
 
     assert {language_of(hit.chunk.text) for hit in chinese} == {"zh"}
+    assert [hit.around for hit in chinese] == [tutor.index.neighbours(hit.chunk) for hit in chinese]
     assert all(hit.score == hit.keyword_score for hit in keyword)
     assert all(hit.score == hit.dense_score for hit in dense)
 
@@ -254,9 +267,15 @@ def test_a_retriever_is_asked_as_it_was_made(tutor: Tutor, store: InMemoryVector
 
 @pytest.mark.usefixtures("tutor")
 def test_the_examples_of_the_documentation_run(
-    small_corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    small_corpus: Path,
+    endpoint: ScriptedEndpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ):
     monkeypatch.setenv("TUTOR_GUIDES", f'["{(small_corpus / "guides").as_posix()}"]')
+    monkeypatch.setenv("TUTOR_LANGUAGE_MODEL", f"openai:tiny@{endpoint.url}")
+    monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
     examples = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     names: dict[str, object] = {}
 
@@ -264,6 +283,8 @@ def test_the_examples_of_the_documentation_run(
         exec(example, names)
 
     printed = capsys.readouterr().out
-    assert len(examples) == 4
+    assert len(examples) == 6
     assert "Dropout zeroes each activation" in printed
-    assert printed.endswith("Dropout 11\n")
+    assert (
+        "Dropout 11\nDropout zeroes each activation with probability p during training [1].\nqwen3: Dropout" in printed
+    )

@@ -3,11 +3,15 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 
+import numpy as np
 import pytest
 
 from corpus.documents import parse_document
 from index.build import index_documents
+from index.embedder import LatentSemanticEmbedder
+from index.passage_index import IndexStaleError
 from index.retriever import Retriever
+from index.scope import Scope
 from index.vector_index import VectorIndex
 from index.words import words
 from tutor.settings import Settings
@@ -87,7 +91,7 @@ def test_a_question_without_a_known_word_finds_nothing(retriever: Retriever, que
 
 
 def test_passages_can_be_filtered_by_what_they_say_of_themselves(retriever: Retriever):
-    hits = retriever.retrieve("BatchNorm 批归一化", count=5, keep=lambda chunk: chunk.language == "zh")
+    hits = retriever.retrieve("BatchNorm 批归一化", count=5, within=Scope(languages=("zh",)))
 
     assert {hit.chunk.document_id for hit in hits} == {"zh-notes.md"}
 
@@ -95,7 +99,7 @@ def test_passages_can_be_filtered_by_what_they_say_of_themselves(retriever: Retr
 def test_the_filter_does_not_use_up_the_count(retriever: Retriever):
     question = "dropout BatchNorm training inference"
     everything = retriever.retrieve(question, count=20)
-    kept = retriever.retrieve(question, count=2, keep=lambda chunk: chunk.document_id == "normalization.md")
+    kept = retriever.retrieve(question, count=2, within=Scope(documents=("normalization.md",)))
 
     assert kept == [hit for hit in everything if hit.chunk.document_id == "normalization.md"][:2]
 
@@ -170,16 +174,104 @@ def test_the_best_hits_of_a_large_collection_are_those_of_a_small_one(
 
 
 def test_a_filter_that_few_passages_of_a_large_collection_pass_finds_them(linked: Retriever):
-    hits = linked.retrieve("noise of momentum", count=3, keep=lambda chunk: chunk.id.startswith("entropy-noise-noise"))
+    hits = linked.retrieve("noise of momentum", count=3, within=Scope(documents=("entropy-noise-noise.md",)))
 
     assert [hit.chunk.document_id for hit in hits] == ["entropy-noise-noise.md"]
 
 
-def test_a_filter_of_a_large_collection_does_not_use_up_the_count(linked: Retriever):
-    hits = linked.retrieve("rate of pooling", count=5, keep=lambda chunk: "entropy" in chunk.title)
+@pytest.mark.parametrize("ranking", ["fused", "dense", "keyword"])
+@pytest.mark.parametrize("subjects", [("entropy",), tuple(SUBJECTS[1:])])
+def test_within_a_part_of_a_large_collection_the_hits_are_the_best_of_that_part(
+    linked: Retriever, ranking: str, subjects: tuple[str, ...]
+):
+    # What is asked about lies outside of it: the nearest of the whole collection are of no use.
+    question = "rate of dropout in depth"
+    rows = [row for row, chunk in enumerate(linked.index.chunks) if chunk.title.startswith(subjects)]
+    part = tuple(linked.index.chunks[row].document_id for row in rows)
 
-    assert len(hits) == 5
-    assert all("entropy" in hit.chunk.title for hit in hits)
+    hits = linked.retrieve(question, count=5, ranking=ranking, within=Scope(documents=part))
+
+    dense = linked.index.vectors[rows] @ linked.index.embedder.embed_queries([question])[0]
+    keyword = linked.index.keywords.scores(words(question))[rows]
+    found = {
+        "dense": [hit.dense_score for hit in hits],
+        "keyword": [hit.keyword_score for hit in hits],
+        "fused": [0.5 * hit.dense_score + 0.5 * hit.keyword_score for hit in hits],
+    }[ranking]
+    best = np.sort({"dense": dense, "keyword": keyword, "fused": 0.5 * dense + 0.5 * keyword}[ranking])[-5:]
+    assert {hit.chunk.document_id for hit in hits} <= set(part)
+    if ranking == "fused":
+        # The heading has a say in the order, among the fifty best.
+        assert len(found) == 5
+        assert max(found) == pytest.approx(best[-1], abs=2e-6)
+    else:
+        assert found == pytest.approx(best[::-1].tolist(), abs=2e-6)
+
+
+@pytest.mark.parametrize("question", ["dropout batchnorm " * 6_000, "x" * 100_000, "批归一化" * 25_000])
+def test_a_text_of_a_hundred_thousand_characters_is_searched_like_another(retriever: Retriever, question: str):
+    assert len(retriever.retrieve(question, count=3)) <= 3
+
+
+@pytest.mark.parametrize("question", ["😀🔥", "what is it and why", "؟", "\u202e\u202c", "\0"])
+def test_a_question_of_no_words_finds_nothing(retriever: Retriever, question: str):
+    assert retriever.retrieve(question, count=3) == []
+
+
+def test_of_mixed_scripts_the_known_words_find_their_section(retriever: Retriever):
+    assert headings(retriever, "Что такое dropout 是什么 و لماذا؟")[0] == "Dropout"
+
+
+RUSSIAN_GUIDE = """\
+# Регуляризация
+
+## Дропаут
+
+Дропаут обнуляет случайные активации во время обучения.
+
+## Ранняя остановка
+
+Ранняя остановка прекращает обучение, когда ошибка на проверке перестала падать.
+"""
+
+
+@pytest.fixture(scope="module")
+def russian() -> Retriever:
+    document = parse_document(RUSSIAN_GUIDE, "ru.md", sha256="")
+    index = index_documents([document], embedder="shipped", dimension=0, chunk_words=100)
+    return Retriever(index, dense_weight=0.6, far_dense_weight=0.15, heading_weight=0.2)
+
+
+def test_in_a_language_that_the_encoder_does_not_know_words_lead(russian: Retriever):
+    hits = russian.retrieve("Когда помогает ранняя остановка?", count=2)
+
+    assert hits[0].chunk.heading == "Ранняя остановка"
+    text = 0.15 * hits[0].dense_score + 0.85 * hits[0].keyword_score
+    assert hits[0].score == pytest.approx(0.8 * text + 0.2 * hits[0].heading_score, abs=1e-5)
+
+
+@pytest.mark.parametrize("question", ["Что такое дропаут?", "ما هو التسرب؟", "드롭아웃이란 무엇인가"])
+def test_a_reader_is_told_that_the_encoder_does_not_know_the_language(russian: Retriever, question: str):
+    (note,) = russian.notes(question)
+
+    assert "does not know the language" in note
+
+
+@pytest.mark.parametrize(
+    "question", ["What is dropout?", "drpout", "批归一化", "猫是什么", "Was ist Dropout?", "😀", ""]
+)
+def test_of_a_language_that_it_reads_nothing_is_told(russian: Retriever, question: str):
+    assert russian.notes(question) == ()
+
+
+def test_an_embedder_of_another_dimension_says_what_to_do(russian: Retriever):
+    fitted = LatentSemanticEmbedder.fit(["dropout zeroes activations", "momentum averages gradients"], dimension=1)
+    swapped = replace(russian, index=replace(russian.index, embedder=fitted))
+
+    with pytest.raises(
+        IndexStaleError, match=r"gives 1 dimensions, the index was made with 512.*tutor index --rebuild"
+    ):
+        swapped.retrieve("dropout", count=1)
 
 
 def test_the_words_of_a_hit_are_those_of_its_text(many: Retriever):

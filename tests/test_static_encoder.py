@@ -66,6 +66,10 @@ def test_text_of_the_field_is_more_familiar_than_text_of_another():
     assert field > 0.9 > other
 
 
+def test_letters_without_a_token_are_unfamiliar():
+    assert ShippedEmbedder().familiarity(["드롭아웃이란 무엇인가"]) == 0
+
+
 def test_missing_encoder_is_named(tmp_path: Path):
     with pytest.raises(FileNotFoundError, match=r"No encoder in .*Expected tokenizer\.json"):
         StaticEncoder(tmp_path)
@@ -83,3 +87,21 @@ def test_saved_vectors_come_back_within_rounding(tmp_path: Path):
 
     assert loaded.dimension == 2
     assert np.allclose(loaded.encode(["dropout"]), [[0.6, 0.8]], atol=0.01)
+
+
+def test_a_text_among_others_has_the_vector_it_has_alone(shipped: StaticEncoder):
+    texts = [
+        "Dropout\nzeroes activations.",
+        "Layer  normalization (LayerNorm), per example",
+        "什么是 dropout?",
+        "[UNK] ẞ",
+    ]
+    afresh = StaticEncoder(SHIPPED_FOLDER)
+
+    assert np.array_equal(shipped.encode(texts), np.concatenate([afresh.encode([text]) for text in texts]))
+
+
+def test_a_text_is_read_as_far_as_the_tokenizer_cuts_it(shipped: StaticEncoder):
+    limited = "batch norm " * 128
+
+    assert np.array_equal(shipped.encode([limited]), shipped.encode([limited + "dropout"]))

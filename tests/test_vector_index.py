@@ -102,6 +102,22 @@ def test_a_graph_finds_nearly_all_that_an_exact_search_finds_with_the_same_score
     assert (np.diff(scores, axis=1) <= 0).all()
 
 
+def test_a_graph_of_long_vectors_finds_nearly_all_and_scores_whole_vectors(tmp_path: Path):
+    vectors = clustered_vectors(dimension=400)
+    queries = vectors[::50] + 0.01
+    built = VectorIndex(vectors, use_gpu=False, exact_limit=1000)
+    built.save(tmp_path / "graph.faiss")
+    loaded = VectorIndex.load(vectors, tmp_path / "graph.faiss", use_gpu=False, exact_limit=1000)
+    former = np.concatenate([np.full(100, -1), np.arange(100, 3000)])
+
+    truth = VectorIndex(vectors, use_gpu=False).search(queries, 10)[1]
+
+    for index in (built, loaded, loaded.updated(vectors, former)):
+        scores, rows = index.search(queries, 10)
+        assert recall(rows, truth) >= 0.98
+        assert np.allclose(np.einsum("qd,qkd->qk", queries, vectors[rows]), scores, atol=1e-6)
+
+
 def test_many_queries_find_what_each_would(linked: VectorIndex):
     queries = clustered_vectors()[:600]
 

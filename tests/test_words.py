@@ -49,3 +49,15 @@ def test_full_width_letters_and_latex_are_plain_words():
 
 def test_a_text_of_marks_has_no_words():
     assert words("?! ... ---") == []
+
+
+def test_a_text_has_the_terms_of_its_lines_and_of_its_words():
+    lines = ["The model's loss", "isn't the teacher’s", "OptimisedBatchNorm:\toptimisers", "学习率 warm-up"]
+
+    assert words("\n".join(lines)) == [term for line in lines for term in words(line)]
+    assert words(" ".join(lines)) == [term for line in lines for word in line.split(" ") for term in words(word)]
+
+
+def test_a_word_that_comes_again_has_the_same_terms():
+    assert words("warmup warmup") == 2 * words("warmup")
+    assert words("warmup", stop_words=True) == words("warmup")
