@@ -2,24 +2,31 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import time
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from small_models import make_model, make_tokenizer
 
-FILE = Path(__file__).parent.parent / "benchmarks" / "retrieval.py"
+FOLDER = Path(__file__).parent.parent / "benchmarks"
 
 
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("retrieval_benchmark", FILE)
+def load(name: str) -> ModuleType:
+    specification = importlib.util.spec_from_file_location(f"{name}_benchmark", FOLDER / f"{name}.py")
     assert specification
     assert specification.loader
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module
     specification.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    return load("retrieval")
 
 
 def test_the_passages_are_the_same_every_time(benchmark: ModuleType):
@@ -46,3 +53,32 @@ def test_our_search_is_measured_and_reported_without_the_other_libraries(
     assert all(figures["p50_ms"] >= 0 for figures in result["queries"].values())
     assert result["opened"]["seconds"] > 0
     assert "| 100 | 50 | 60 | – |" in page
+
+
+def test_generation_is_measured_on_the_same_replies_and_reported():
+    measured = load("generation")
+    tokenizer = make_tokenizer("Dropout zeroes activations.")
+    model = make_model(tokenizer).eval()
+    turns = [[turn] for turn in ({"role": "user", "content": "What is dropout?"}, {"role": "user", "content": "Why?"})]
+
+    found = measured.measure(model, tokenizer, turns, max_new_tokens=8, repeats=1, clock=time.perf_counter)
+    page = measured.report(
+        {
+            "model": "small",
+            "parameters": 1e6,
+            "dtype": "float32",
+            "device": "CPU",
+            "max_new_tokens": 8,
+            "repeats": 1,
+            "seconds": "on the wall",
+            "conversations": {"As the tutor asks": [asdict(turn) for turn in found]},
+            "cost_of_drafts": measured.cost_of_drafts(model, time.perf_counter, context=8, repeats=2),
+            "machine": "x86_64",
+            "load_before": 1.0,
+            "load_after": 1.0,
+        }
+    )
+
+    assert [turn.same_tokens for turn in found] == [True, True]
+    assert f"| 1 | {found[0].prompt_tokens} | 0 | " in page
+    assert page.count("| yes |") == 2

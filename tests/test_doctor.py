@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from small_models import make_model, make_tokenizer, save
 
 from index.passage_index import read_manifest
 from tutor.doctor import Finding, diagnose
@@ -93,7 +95,35 @@ def test_a_history_that_is_no_database_is_wrong(tutor: Tutor, content: bytes):
     assert "cannot be used" in finding.text
 
 
-def test_a_language_model_is_named(tutor: Tutor):
-    found = findings(tutor.settings.model_copy(update={"language_model": "models/small"}))
+@pytest.fixture(scope="module")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tokenizer = make_tokenizer("Dropout zeroes activations.")
+    return save(make_model(tokenizer), tokenizer, tmp_path_factory.mktemp("models") / "small")
 
-    assert found["language model"].text.startswith("models/small")
+
+def with_model(settings: Settings, model: Path) -> Settings:
+    changes = {"language_model": str(model), "precision": "bfloat16", "max_new_tokens": 16}
+    return settings.model_copy(update=changes)
+
+
+def test_a_language_model_is_told_with_its_device_numbers_and_memory(tutor: Tutor, small_model: Path):
+    found = findings(with_model(tutor.settings, small_model))
+
+    assert re.search(
+        r"small: \w+, bfloat16, needs [\d.]+ MB \([\d.]+ MB of weights\) of [\d.]+ GB free .*memory; window of 2048 tokens",
+        found["language model"].text,
+    )
+    assert "speed" not in found
+
+
+def test_speed_is_measured_when_asked(tutor: Tutor, small_model: Path):
+    found = {finding.subject: finding for finding in diagnose(with_model(tutor.settings, small_model), measure=True)}
+
+    assert re.match(r"[\d.]+ tokens a second; loaded in [\d.]+ s", found["speed"].text)
+
+
+def test_a_language_model_that_cannot_be_had_is_wrong(tutor: Tutor, tmp_path: Path):
+    finding = findings(with_model(tutor.settings, tmp_path / "none"))["language model"]
+
+    assert finding.health == "wrong"
+    assert "none" in finding.text

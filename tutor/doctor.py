@@ -9,17 +9,22 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Literal
 
 from index.passage_index import IndexDamagedError, IndexMissingError, IndexStaleError
 from index.vector_index import gpu_count
+from tutor.language_model import LanguageModel, Message, ModelUnavailableError
 from tutor.progress import ProgressError
-from tutor.settings import EXTRACTIVE, Settings
+from tutor.settings import Settings
+from tutor.transformers_model import TransformersModel
 from tutor.tutor import Tutor
 
 Health = Literal["ok", "note", "wrong"]
 _LIBRARIES = ("torch", "transformers", "sentence-transformers", "langchain-core", "gradio", "bm25s")
 _MIN_FREE_BYTES = 500_000_000
+_OTHER_MODEL = "Set TUTOR_LANGUAGE_MODEL to one of: tutor models"
+_MEASURED_QUESTION = "Explain in a few sentences what dropout does during training, and what changes at inference."
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,8 @@ class Finding:
     """What to do about it."""
 
 
-def diagnose(settings: Settings) -> Iterator[Finding]:
-    """Look at everything the tutor needs, the quick things first."""
+def diagnose(settings: Settings, *, measure: bool = False) -> Iterator[Finding]:
+    """Look at everything the tutor needs, the quick things first; `measure` loads the language model and times it."""
     yield Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     for name in (*_LIBRARIES, "faiss-gpu", "faiss-cpu"):
         try:
@@ -49,7 +54,7 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
     tutor = Tutor(settings)
     yield from _index(tutor)
     yield from _questions(tutor)
-    yield from _model(tutor)
+    yield from _model(tutor, measure=measure)
     try:
         reviews = tutor.progress.reviews(settings.learner)
         yield Finding("history", f"{len(reviews)} graded answers of {settings.learner!r}")
@@ -110,9 +115,42 @@ def _questions(tutor: Tutor) -> Iterator[Finding]:
         yield Finding("questions", str(problem), "wrong", "Mend the file: tutor corpus check FOLDER")
 
 
-def _model(tutor: Tutor) -> Iterator[Finding]:
-    name = tutor.settings.language_model
-    if name == EXTRACTIVE:
+def _model(tutor: Tutor, *, measure: bool) -> Iterator[Finding]:
+    if tutor.model_problem:
+        yield Finding("language model", tutor.model_problem, "wrong", _OTHER_MODEL)
+        return
+    model = tutor.model
+    if model is None:
         yield Finding("language model", "none: answers are composed of the guides' own sentences")
-    else:
-        yield Finding("language model", f"{name} (loaded at the first question)")
+        return
+    try:
+        if isinstance(model, TransformersModel):
+            window = f"window of {model.window_tokens} tokens" if model.window_tokens else "window not known"
+            yield Finding("language model", f"{model.name}: {model.placement}; {window}")
+        else:
+            yield Finding("language model", f"{model.name}, answers outside this process")
+        if measure:
+            yield _speed(model)
+    except ModelUnavailableError as error:
+        yield Finding("language model", str(error), "wrong", _OTHER_MODEL)
+
+
+def _speed(model: LanguageModel) -> Finding:
+    started = perf_counter()
+    for _ in model.stream([Message("user", "Hello")]):
+        break
+    loaded = perf_counter()
+    pieces = model.stream([Message("user", _MEASURED_QUESTION)])
+    reply = next(pieces, "")
+    first = perf_counter()
+    rest = "".join(pieces)
+    seconds = perf_counter() - first
+    # The marks around a turn are no part of the reply.
+    count = model.count_tokens([Message("user", rest)]) - model.count_tokens([Message("user", "")])
+    if not reply:
+        return Finding("speed", "the model said nothing", "wrong", "Choose an instruction-tuned model.")
+    return Finding(
+        "speed",
+        f"{count / max(seconds, 1e-9):.1f} tokens a second; loaded in {loaded - started:.1f} s, first words after "
+        f"{first - loaded:.1f} s",
+    )
