@@ -97,7 +97,8 @@ class KeywordIndex:
 
     def idf(self, word: str) -> float:
         """Inverse document frequency; that of a word in no passage where it is unknown."""
-        return self._idf.get(word, math.log(1 + (self.count + 0.5) / 0.5))
+        found = self._idf.get(word)
+        return math.log(1 + (self.count + 0.5) / 0.5) if found is None else found
 
     def scores(self, words: Sequence[str]) -> Vectors:
         """Scores of all passages, shape (count,), 0 to 1. All 0 where no word is known."""

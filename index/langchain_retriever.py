@@ -187,7 +187,8 @@ class DocumentRetriever(Retriever):
     ) -> Hit:
         present = set(words(chunk.search_text))
         matched = tuple(term for term in terms if term in present)
-        heading = self._overlap(set(terms), set(words(chunk.heading)))
+        weights = {term: self.index.keywords.idf(term) for term in terms}
+        heading = self._overlap(weights, set(words(chunk.heading)))
         score = {
             "fused": (1 - self.heading_weight) * text + self.heading_weight * heading,
             "dense": dense,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -134,6 +134,7 @@ class Retriever:
         """Hits of the kept candidates, best first after their headings were compared with the question."""
         weight = self.heading_weight if ranking == "fused" else 0.0
         asked = tuple(dict.fromkeys(terms))
+        weights = {term: self.index.keywords.idf(term) for term in asked}
         rows = found.rows[kept]
         hits = []
         for row, score, dense, keyword, holds in zip(
@@ -145,16 +146,17 @@ class Retriever:
             strict=True,
         ):
             chunk = self.index.chunks[row]
-            heading = self._overlap(set(asked), _heading_words(chunk.heading))
+            heading = self._overlap(weights, _heading_words(chunk.heading))
             fused = (1 - weight) * score + weight * heading
             matched = tuple(term for term, is_held in zip(asked, holds, strict=True) if is_held)
             hits.append(Hit(chunk, round(fused, 6), round(dense, 6), round(keyword, 6), round(heading, 6), matched))
         return sorted(hits, key=lambda hit: -hit.score)
 
-    def _overlap(self, asked: AbstractSet[str], named: AbstractSet[str]) -> float:
-        """Jaccard index of two sets of words, weighted by rarity."""
-        either = sum(map(self.index.keywords.idf, asked | named))
-        return sum(map(self.index.keywords.idf, asked & named)) / either if either else 0.0
+    def _overlap(self, asked: Mapping[str, float], named: AbstractSet[str]) -> float:
+        """Jaccard index of a question's words (with their rarity) and a heading's, weighted by rarity."""
+        both = sum(asked[word] for word in named if word in asked)
+        either = sum(asked.values()) + sum(self.index.keywords.idf(word) for word in named if word not in asked)
+        return both / either if either else 0.0
 
     def coverage(self, question: str, hits: Sequence[Hit]) -> float:
         """The share, 0 to 1, of the question's words, weighted by their rarity, that the hits contain together.
