@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import select
+import socket
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Event, Thread
+from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -230,3 +239,134 @@ def tutor(settings: Settings) -> Tutor:
     tutor = Tutor(settings)
     tutor.update_index()
     return tutor
+
+
+@pytest.fixture
+def closed_event_loops(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Closes the event loops that Gradio makes for its locks and leaves open."""
+    made: list[asyncio.AbstractEventLoop] = []
+    make = asyncio.new_event_loop
+    monkeypatch.setattr(asyncio, "new_event_loop", lambda: made.append(make()) or made[-1])
+    yield
+    asyncio.set_event_loop(None)
+    for loop in made:
+        if not loop.is_running():
+            loop.close()
+
+
+@dataclass
+class ScriptedEndpoint:
+    """A real OpenAI-compatible server on the loopback that says what a test scripted."""
+
+    url: str = ""
+    pieces: Sequence[str] = ("Dropout zeroes each activation ", "with probability p ", "during training [1].")
+    models: Sequence[Mapping[str, Any]] = ({"id": "tiny", "max_model_len": 2048},)
+    status: int = 200
+    """Of the chat completions; another than 200 is answered with an error of the protocol's form."""
+    refuses: Collection[str] = ()
+    """Fields of a request that are answered with HTTP 400."""
+    raw: bytes | None = None
+    """In place of a stream of completions."""
+    content_type: str = "text/event-stream"
+    seconds_before: float = 0
+    """Before the first piece."""
+    seconds_between: float = 0
+    breaks_off: bool = False
+    """Close the connection after the last piece, in the middle of the stream."""
+    location: str = ""
+    """Where every call is redirected to."""
+    requests: list[Mapping[str, Any]] = field(default_factory=list)
+    """The bodies of the chat completions that were asked for."""
+    headers: list[Mapping[str, str]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    hung_up: Event = field(default_factory=Event)
+    """Set when the caller left before the end."""
+
+
+class _EndpointHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    script: ScriptedEndpoint
+
+    def do_GET(self) -> None:
+        self.script.paths.append(self.path)
+        if self.path != "/v1/models":
+            self._json(404, {"error": {"message": f"no {self.path} here"}})
+        else:
+            self._json(200, {"object": "list", "data": list(self.script.models)})
+
+    def do_POST(self) -> None:
+        script = self.script
+        script.paths.append(self.path)
+        script.headers.append({name.lower(): value for name, value in self.headers.items()})
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        script.requests.append(body)
+        unknown = [name for name in script.refuses if name in body]
+        if script.location:
+            self.send_response(307)
+            self.send_header("Location", script.location)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif unknown:
+            self._json(400, {"error": {"message": f"unknown field {unknown[0]}"}})
+        elif script.status != 200:
+            self._json(script.status, {"error": {"message": "the server's own words"}})
+        else:
+            self._stream()
+
+    def _stream(self) -> None:
+        script = self.script
+        if self._waits(script.seconds_before):
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", script.content_type)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        if script.raw is not None:
+            self.wfile.write(script.raw)
+            return
+        for number, piece in enumerate(script.pieces):
+            if number and self._waits(script.seconds_between):
+                return
+            self._event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": piece}}]})
+        if script.breaks_off:
+            return
+        self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+        self.wfile.write(b"data: [DONE]\n\n")
+
+    def _waits(self, seconds: float) -> bool:
+        """Wait; whether the caller left meanwhile."""
+        readable, _, _ = select.select([self.connection], [], [], seconds)
+        if readable and not self.connection.recv(1, socket.MSG_PEEK):
+            self.script.hung_up.set()
+            self.close_connection = True
+            return True
+        return False
+
+    def _event(self, value: Mapping[str, Any]) -> None:
+        chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "tiny", **value}
+        self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+
+    def _json(self, status: int, value: Mapping[str, Any]) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def endpoint() -> Iterator[ScriptedEndpoint]:
+    """An OpenAI-compatible server on a free port of the loopback."""
+    script = ScriptedEndpoint()
+    handler = type("Handler", (_EndpointHandler,), {"script": script})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        script.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield script
+        server.shutdown()
+        thread.join()

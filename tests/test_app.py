@@ -1,21 +1,25 @@
-import asyncio
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 import gradio as gr
 import pytest
+from scripted_models import ScriptedModel
 
+from index.embedder import SentenceEmbedder
 from tutor.language_model import Message, ModelUnavailableError
+from tutor.modes import MODE_WORDS, AnswerMode
 from tutor.settings import Settings
 from tutor.tutor import Tutor
 from ui.app import build_app, index_trouble, start
-from ui.ask_tab import AskHandlers, Conversation
+from ui.ask_tab import AskHandlers, Conversation, chat_messages
 from ui.library_tab import LibraryHandlers
 from ui.practice_tab import Practice, PracticeHandlers
 from ui.progress_tab import ProgressHandlers, score_table
 
+pytestmark = pytest.mark.usefixtures("closed_event_loops")
 NOTHING_SAID = Conversation()
 DROPOUT_ATTEMPT = "Dropout zeroes random activations during training, and at inference it is switched off."
 
@@ -24,9 +28,15 @@ class EndlessModel:
     """A model that talks until it is stopped."""
 
     name = "endless"
+    window_tokens = None
 
-    def stream(self, messages: Sequence[Message], *, stop: Event | None = None) -> Iterator[str]:
-        del messages
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        return sum(len(message.content.split()) for message in messages)
+
+    def stream(
+        self, messages: Sequence[Message], *, stop: Event | None = None, schema: Mapping[str, object] | None = None
+    ) -> Iterator[str]:
+        del messages, schema
         while not (stop and stop.is_set()):
             yield "Dropout zeroes each activation with probability $p$ during training [1]. "
 
@@ -35,24 +45,17 @@ class BrokenModel:
     """A model that cannot be loaded."""
 
     name = "broken"
+    window_tokens = None
 
-    def stream(self, messages: Sequence[Message], *, stop: Event | None = None) -> Iterator[str]:
-        del messages, stop
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        return sum(len(message.content.split()) for message in messages)
+
+    def stream(
+        self, messages: Sequence[Message], *, stop: Event | None = None, schema: Mapping[str, object] | None = None
+    ) -> Iterator[str]:
+        del messages, stop, schema
         raise ModelUnavailableError("The language model 'broken' cannot be loaded.")
         yield ""
-
-
-@pytest.fixture(autouse=True)
-def closed_event_loops(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Closes the event loops that Gradio makes for its locks and leaves open."""
-    made: list[asyncio.AbstractEventLoop] = []
-    make = asyncio.new_event_loop
-    monkeypatch.setattr(asyncio, "new_event_loop", lambda: made.append(make()) or made[-1])
-    yield
-    asyncio.set_event_loop(None)
-    for loop in made:
-        if not loop.is_running():
-            loop.close()
 
 
 def ask(handlers: AskHandlers, question: str, conversation: Conversation = NOTHING_SAID) -> Conversation:
@@ -92,6 +95,22 @@ def test_the_page_builds_with_its_four_tabs(tutor: Tutor):
 
 def test_the_page_builds_without_an_index(settings: Settings):
     build_app(Tutor(settings))
+
+
+def test_a_model_that_cannot_be_had_is_said_above_the_tabs(settings: Settings):
+    nameless = settings.model_copy(update={"language_model": "openai:qwen3"})
+
+    said = [block.value for block in build_app(Tutor(nameless)).blocks.values() if block.elem_id == "model-problem"]
+
+    assert len(said) == 1
+    assert "the guides' own words" in said[0]
+    assert "openai:qwen3" in said[0]
+    # Angle brackets would be taken for HTML and vanish.
+    assert "<model>" not in said[0]
+
+
+def test_a_page_with_its_model_has_no_such_line(tutor: Tutor):
+    assert not [block for block in build_app(tutor).blocks.values() if block.elem_id == "model-problem"]
 
 
 def test_no_handler_of_the_page_is_a_public_api(tutor: Tutor):
@@ -177,12 +196,29 @@ def test_a_missing_index_becomes_a_message_in_the_conversation(settings: Setting
     assert "tutor index" in conversation.turns[0].failure
 
 
-def test_a_model_that_cannot_be_loaded_becomes_a_message_in_the_conversation(tutor: Tutor):
-    asking = AskHandlers(Tutor(tutor.settings, model=BrokenModel()))
+def test_an_embedder_that_is_gone_becomes_a_message_in_the_conversation(tutor: Tutor, tmp_path: Path):
+    missing = SentenceEmbedder(str(tmp_path / "nowhere"))
+    lost = Tutor(tutor.settings, search=lambda own: replace(own, index=replace(own.index, embedder=missing)))
     with pytest.warns(UserWarning, match="cannot be loaded"):
-        conversation = ask(asking, "What does dropout do in training?")
+        conversation = ask(AskHandlers(lost), "What is dropout?")
 
-    assert "cannot be loaded" in conversation.turns[0].failure
+    assert "TUTOR_EMBEDDER" in conversation.turns[0].failure
+
+
+def test_a_model_that_cannot_be_loaded_gives_way_to_the_guides_and_the_reader_is_told(tutor: Tutor):
+    conversation = ask(AskHandlers(Tutor(tutor.settings, model=BrokenModel())), "What does dropout do in training?")
+
+    shown = chat_messages(conversation)[1]["content"]
+    assert "cannot be loaded" in shown
+    assert "Dropout zeroes each activation" in shown
+
+
+def test_what_nobody_foresaw_ends_the_turn_and_gives_the_buttons_back(tutor: Tutor):
+    asking = AskHandlers(Tutor(tutor.settings, model=ScriptedModel([TypeError("a bug of the model")])))
+    conversation = ask(asking, "What does dropout do in training?")
+
+    assert "Something went wrong" in conversation.turns[0].failure
+    assert asking.rest(conversation).ask.visible
 
 
 def test_retry_asks_again_and_drops_what_followed(asking: AskHandlers):
@@ -206,13 +242,71 @@ def test_an_example_is_asked_when_it_is_clicked(asking: AskHandlers):
     assert asking.ask_example(Conversation(), clicked).conversation.turns[0].question == "What is dropout?"
 
 
-def test_more_shows_the_whole_section_and_then_the_short_answer_again(asking: AskHandlers):
-    short = ask(asking, "What does dropout do in training?")
-    started = asking.more(short)
+@pytest.mark.parametrize("mode", MODE_WORDS)
+def test_a_button_asks_for_the_last_answer_in_another_form(asking: AskHandlers, mode: AnswerMode):
+    conversation = ask(asking, MODE_WORDS[mode], ask(asking, "What does dropout do in training?"))
+
+    answer = conversation.turns[1].answer
+    assert answer is not None
+    assert answer.mode is mode
+    assert answer.standalone_question == "What does dropout do in training?"
+
+
+def test_deeper_shows_the_whole_section_in_its_paragraphs(asking: AskHandlers):
+    conversation = ask(asking, "Deeper", ask(asking, "What does dropout do in training?"))
+
+    assert "Avoid it right before BatchNorm" in chat_messages(conversation)[3]["content"]
+
+
+def test_a_form_of_nothing_is_a_message_that_says_what_to_do(asking: AskHandlers):
+    with pytest.warns(UserWarning, match="Ask a question first"):
+        conversation = ask(asking, "shorter please")
+
+    assert "Ask a question first" in conversation.turns[0].failure
+
+
+def test_the_buttons_are_there_once_there_is_an_answer(asking: AskHandlers):
+    started = asking.ask("What is dropout?", NOTHING_SAID)
     *_, view = asking.answer(started.conversation, started.stop_event)
 
-    assert "Avoid it right before BatchNorm" in view.messages[1]["content"]
-    assert not asking.more(view.conversation).conversation.turns[-1].is_detailed
+    assert not started.forms.visible
+    assert asking.rest(view.conversation).forms.visible
+    assert not asking.rest(NOTHING_SAID).forms.visible
+
+
+def test_an_answer_to_a_question_put_in_the_chat_is_graded_there_and_kept(asking: AskHandlers, tutor: Tutor):
+    quizzed = ask(asking, "quiz me on dropout")
+    conversation = ask(asking, f"my answer: {DROPOUT_ATTEMPT}", quizzed)
+
+    assert "What does dropout do" in chat_messages(quizzed)[1]["content"]
+    assert conversation.turns[1].grade is not None
+    assert "You said:" in chat_messages(conversation)[3]["content"]
+    assert len(tutor.progress.reviews("me")) == 1
+    assert len(ask(asking, "What is LayerNorm?", conversation).history) == 1
+
+
+def test_an_answer_to_nothing_is_a_message_that_says_what_to_do(asking: AskHandlers):
+    with pytest.warns(UserWarning, match="No question was put"):
+        conversation = ask(asking, "my answer: it depends")
+
+    assert "quiz me" in conversation.turns[0].failure
+
+
+def test_guides_first_is_a_switch_of_the_conversation(tutor: Tutor):
+    asking = AskHandlers(Tutor(tutor.settings, model=ScriptedModel("Mix flour and water.")))
+    started = asking.ask("How do I bake bread with sourdough in training?", NOTHING_SAID)
+    *_, view = asking.answer(started.conversation, started.stop_event, guides_first=True)
+
+    assert "not in the guides: from the memory of scripted" in view.messages[1]["content"]
+    assert "Mix flour" in view.messages[1]["content"]
+
+
+def test_the_switch_is_there_only_with_a_model_that_could_answer(tutor: Tutor):
+    def switches(page: gr.Blocks) -> list[bool]:
+        return [block.visible for block in page.blocks.values() if isinstance(block, gr.Checkbox)]
+
+    assert switches(build_app(tutor)) == [False]
+    assert switches(build_app(Tutor(tutor.settings, model=ScriptedModel()))) == [True]
 
 
 def test_a_chip_of_an_older_answer_shows_the_sources_of_that_answer(asking: AskHandlers):
@@ -301,6 +395,36 @@ def test_a_grade_is_shown_and_kept_with_the_hints_taken(practising: PracticeHand
     assert "✓ Made" in str(view.grade.value)
     assert "You said:" in str(view.grade.value)
     assert [review.hints for review in tutor.progress.reviews("me")] == [1]
+
+
+def test_a_point_that_was_not_made_can_be_disputed_and_both_verdicts_are_shown(
+    practising: PracticeHandlers, tutor: Tutor
+):
+    graded = practising.grade("Cats are nice animals.", dropout_question(practising))
+    disputed = practising.dispute(2, "I meant “nice animals”.", graded.practice)
+
+    assert graded.dispute.visible
+    assert [number for _, number in graded.point.choices] == [1, 2, 3]
+    assert "Disputed (it was ✗ Missing): “I meant “nice animals”.”" in str(disputed.grade.value)
+    assert disputed.argument == ""
+    assert len(tutor.progress.reviews("me")) == 2
+
+
+def test_a_dispute_of_nothing_or_without_an_argument_is_an_error(practising: PracticeHandlers):
+    graded = practising.grade("Cats are nice animals.", dropout_question(practising))
+
+    with pytest.raises(gr.Error, match="Choose the point"):
+        practising.dispute(None, "I said so.", graded.practice)
+    with pytest.raises(gr.Error, match="There is no argument"):
+        practising.dispute(1, " ", graded.practice)
+
+
+def test_the_next_question_takes_the_dispute_away(practising: PracticeHandlers):
+    graded = practising.grade("Cats are nice animals.", dropout_question(practising))
+    view = practising.next_question("", "", graded.practice)
+
+    assert not view.dispute.visible
+    assert view.practice.grade is None
 
 
 def test_an_empty_answer_is_an_error(practising: PracticeHandlers):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -89,12 +90,20 @@ def test_ask_more_shows_the_whole_section(run: Run):
 
 ANSWER_KEYS = {
     "version", "question", "standalone_question", "answer", "answered", "citations", "sentences", "suggestions", "model",
-    "timings",
+    "timings", "notes", "mode", "from_memory", "quiz", "unknown_marks",
 }  # fmt: skip
-CITATION_KEYS = {"number", "document", "title", "heading", "quote", "score", "start_line", "page"}
+CITATION_KEYS = {
+    "number", "document", "title", "heading", "quote", "score", "start_line", "page", "matched", "dense_score",
+    "keyword_score",
+}  # fmt: skip
+PASSAGE_KEYS = {"id", "document", "title", "heading", "start_line", "page"}
+HIT_KEYS = PASSAGE_KEYS | {
+    "rank", "score", "dense_score", "keyword_score", "heading_score", "rerank_score", "matched", "text", "above", "before",
+    "after", "also",
+}  # fmt: skip
 GRADE_KEYS = {
     "version", "question_id", "question", "score", "verdicts", "misconceptions", "feedback", "model_answer", "follow_up",
-    "grader",
+    "grader", "remarks",
 }  # fmt: skip
 
 
@@ -104,7 +113,12 @@ def test_ask_prints_the_documented_json(run: Run):
     assert set(record) == ANSWER_KEYS
     assert (record["version"], record["answered"], record["suggestions"]) == (1, True, [])
     assert [set(citation) for citation in record["citations"]] == [CITATION_KEYS] * len(record["citations"])
-    assert {name for sentence in record["sentences"] for name in sentence} == {"text", "citations", "support"}
+    assert {name for sentence in record["sentences"] for name in sentence} == {
+        "text",
+        "citations",
+        "support",
+        "supported",
+    }
     assert record["citations"][0]["document"] == "regularization.md"
     assert record["citations"][0]["start_line"] == 11
 
@@ -117,6 +131,104 @@ def test_a_declined_question_has_suggestions_in_its_json(run: Run):
     assert {name for item in record["suggestions"] for name in item} == {"document", "heading", "start_line"}
 
 
+def test_a_citation_says_in_the_words_of_the_question_why_it_was_found(run: Run):
+    record = run("ask", "Why is early stopping's patience common?", "--json").json
+
+    (citation, *_) = record["citations"]
+    assert citation["matched"] == ["early", "stopping", "patience", "common"]
+    assert -1 <= citation["dense_score"] <= 1
+    assert 0 < citation["keyword_score"] <= 1
+    assert record["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "documents"),
+    [
+        (["--topic", "normalization"], {"normalization.md"}),
+        (["--language", "zh"], {"zh-notes.md"}),
+        (["--level", "junior", "--language", "en"], {"regularization.md"}),
+        (["--guide", "zh-notes.md", "--guide", "normalization.md"], {"zh-notes.md", "normalization.md"}),
+    ],
+)
+def test_what_is_asked_and_searched_can_be_narrowed(run: Run, options: list[str], documents: set[str]):
+    question = "BatchNorm dropout 批归一化"
+
+    hits = run("search", question, "--json", "--count", "20", *options).json["hits"]
+    answer = run("ask", question, "--json", *options).json
+
+    assert {hit["document"] for hit in hits} == documents
+    assert {source["document"] for source in (*answer["citations"], *answer["suggestions"])} <= documents
+
+
+def test_search_lists_passages_with_scores_reason_and_neighbours(run: Run):
+    ended = run("search", "early stopping patience", "--count", "1")
+
+    assert ended.status == 0
+    first, scores, reason, text, before, after = ended.out.splitlines()
+    assert first == "1. Regularization > Early stopping (regularization.md:19)"
+    assert [word for word in scores.split() if word.isalpha()] == ["fused", "dense", "keyword", "heading"]
+    assert reason.startswith("   matches: early, stopping, patience · likeness in meaning .")
+    assert text.startswith("   Early stopping ends training")
+    assert (before, after) == ("   before: Dropout", "   after: Weight decay")
+
+
+def test_search_prints_the_documented_json(run: Run):
+    record = run("search", "early stopping patience", "--json", "--count", "2", "--ranking", "keyword").json
+
+    assert set(record) == {"version", "question", "ranking", "hits", "notes"}
+    assert (record["version"], record["ranking"], record["notes"]) == (1, "keyword", [])
+    assert [hit["rank"] for hit in record["hits"]] == list(range(1, len(record["hits"]) + 1))
+    hit = record["hits"][0]
+    assert set(hit) == HIT_KEYS
+    assert hit["id"] == "regularization.md#early-stopping"
+    assert hit["score"] == hit["keyword_score"]
+    assert set(hit["before"]) == set(hit["after"]) == PASSAGE_KEYS
+    assert (hit["above"], hit["after"]["heading"]) == ("Regularization", "Weight decay")
+
+
+def test_search_merges_what_two_guides_say_alike(run: Run, small_corpus: Path):
+    guide = small_corpus / "guides" / "regularization.md"
+    (small_corpus / "guides" / "copy.md").write_text(guide.read_text(encoding="utf-8"), encoding="utf-8")
+
+    record = run("search", "early stopping patience", "--json", "--count", "1").json
+
+    (hit,) = record["hits"]
+    assert len(hit["also"]) == 1
+    assert set(hit["also"][0]) == PASSAGE_KEYS
+    assert {hit["document"], hit["also"][0]["document"]} == {"copy.md", "regularization.md"}
+    assert "says the same: " in run("search", "early stopping patience", "--count", "1").out
+
+
+def test_a_search_without_a_known_word_says_so(run: Run):
+    ended = run("search", "what is it")
+
+    assert ended.status == 0
+    assert ended.out.startswith("No passage has a word of it.")
+
+
+@pytest.mark.parametrize("command", ["ask", "search"])
+def test_of_a_language_that_the_encoder_does_not_know_the_reader_is_told(run: Run, command: str):
+    ended = run(command, "Что такое dropout и регуляризация?")
+    record = run(command, "Что такое dropout и регуляризация?", "--json").json
+
+    assert ended.status == 0
+    assert ended.err.startswith("tutor: The encoder does not know the language of this question")
+    assert len(record["notes"]) == 1
+
+
+def test_a_model_folder_that_is_none_leaves_the_index_as_it_was(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run("index")
+    with monkeypatch.context() as patch:
+        patch.setenv("TUTOR_EMBEDDER", str(tmp_path / "no-model"))
+        failed = run("index", "--rebuild")
+
+    assert (failed.status, failed.err.count("\n")) == (1, 1)
+    assert "cannot be loaded" in failed.err
+    assert run("ask", "What is dropout?").out.startswith("Dropout")
+
+
 def test_chat_answers_a_line_at_a_time_and_understands_follow_ups(run: Run):
     ended = run("chat", "--json", typed="What is dropout?\n\nWhen should you avoid it?\n")
 
@@ -124,6 +236,33 @@ def test_chat_answers_a_line_at_a_time_and_understands_follow_ups(run: Run):
     assert set(first) == set(second) == ANSWER_KEYS
     assert first["standalone_question"] == "What is dropout?"
     assert "dropout" in second["standalone_question"]
+
+
+def test_chat_turns_the_last_answer_quizzes_and_grades(run: Run):
+    typed = (
+        "What does dropout do in training?\nshorter please\nquiz me on this\nmy answer: It zeroes random activations.\n"
+    )
+    ended = run("chat", "--json", typed=typed)
+
+    plain, shorter, quiz, graded = map(json.loads, ended.out.splitlines())
+    assert shorter["mode"] == "shorter"
+    assert shorter["standalone_question"] == plain["standalone_question"]
+    assert graded["question_id"] == quiz["quiz"] == "dropout-train-inference"
+
+
+def test_an_answer_in_the_chat_to_nothing_is_complained_about(run: Run):
+    ended = run("chat", typed="my answer: it depends\nshorter\n")
+
+    assert ended.status == 0
+    assert "quiz me" in ended.err
+    assert "Ask a question first" in ended.err
+
+
+def test_guides_first_without_a_model_declines_and_says_what_it_needs(run: Run):
+    ended = run("ask", "How do I bake bread with sourdough in training?", "--guides-first")
+
+    assert "The guides do not cover this." in ended.out
+    assert "TUTOR_LANGUAGE_MODEL" in ended.err
 
 
 def test_a_bad_line_does_not_end_a_chat(run: Run):
@@ -141,7 +280,7 @@ def test_grade_prints_the_documented_json(run: Run):
     assert record["version"] == 1
     assert 0 < record["score"] <= 1
     verdict = record["verdicts"][0]
-    assert set(verdict) == {"key_point", "weight", "verdict", "evidence", "citation"}
+    assert set(verdict) == {"key_point", "weight", "verdict", "evidence", "citation", "doubt", "dispute"}
     assert set(verdict["citation"]) == CITATION_KEYS
     assert verdict["evidence"] in GOOD_ANSWER
 
@@ -161,6 +300,56 @@ def test_grade_reads_the_answer_from_standard_input_and_finds_a_question_by_its_
     assert ended.out.startswith("Score: ")
     assert "(dropout-train-inference)" in ended.out
     assert "you: Dropout" in ended.out
+
+
+def test_a_question_of_ones_own_is_graded_by_the_reference(run: Run):
+    reference = "Gradient clipping limits the norm of the gradient."
+
+    record = run(
+        "grade", "--question", "What does clipping do?", "--answer", reference, "--reference", reference, "--json"
+    ).json
+
+    assert [verdict["key_point"] for verdict in record["verdicts"]] == [reference]
+    assert record["model_answer"] == reference
+    assert record["remarks"] == ["The key points are the sentences of your reference."]
+
+
+def test_a_disputed_point_is_judged_again_and_shown_with_both_verdicts(run: Run):
+    options = ["--question", "dropout-train-inference", "--answer", "Cats are nice.", "--dispute", "2"]
+
+    record = run("grade", *options, "--argument", "I meant “nice”.", "--json").json
+    shown = run("grade", *options, "--argument", "I meant “nice”.")
+
+    assert record["verdicts"][0]["dispute"] is None
+    assert record["verdicts"][1]["dispute"]["argument"] == "I meant “nice”."
+    assert record["verdicts"][1]["dispute"]["before"]["verdict"] == "missing"
+    assert "disputed (it was missing): " in shown.out
+
+
+def test_a_file_of_answers_is_graded_into_another(run: Run, tmp_path: Path):
+    answers, output = tmp_path / "answers.csv", tmp_path / "graded.csv"
+    answers.write_text(f"question,answer\ndropout-train-inference,{GOOD_ANSWER}\n", encoding="utf-8")
+
+    ended = run("grade", "--batch", str(answers), "--output", str(output))
+
+    assert (ended.status, ended.err) == (0, "")
+    assert "1 of 1 answers graded" in ended.out
+    assert output.read_bytes().startswith(b"\xef\xbb\xbfquestion,answer,score,dropout-train-inference 1: ")
+
+
+def test_a_file_with_a_bad_row_is_graded_but_for_it_and_ends_with_1(run: Run, tmp_path: Path):
+    answers, output = tmp_path / "answers.csv", tmp_path / "graded.csv"
+    answers.write_text(
+        f"question,answer\ndropout-train-infrence,x\ndropout-train-inference,{GOOD_ANSWER}\n", encoding="utf-8"
+    )
+
+    ended = run("grade", "--batch", str(answers), "--output", str(output))
+
+    assert ended.status == 1
+    assert f"{answers}:2: No question 'dropout-train-infrence' in the bank. Did you mean" in ended.err
+    assert "1 of 2 answers graded" in ended.out
+    bad, good = csv.DictReader(io.StringIO(output.read_text(encoding="utf-8-sig")))
+    assert (bad["score"], good["error"]) == ("", "")
 
 
 def test_questions_lists_and_filters(run: Run):
@@ -269,6 +458,8 @@ def test_eval_retrieval_measures_cases_and_fails_under_a_limit(run: Run, tmp_pat
     assert json.loads(report.read_text(encoding="utf-8"))["rankings"]["fused"]["recall@5"] == 1
     failed = run("eval", "retrieval", "--cases", str(cases), "--fail-under", "recall@1=1.5")
     assert (failed.status, "recall@1 is 1.000, under 1.500" in failed.err) == (1, True)
+    swept = run("eval", "retrieval", "--cases", str(cases), "--sweep", "chunk_words=60,300", "--ranking", "fused")
+    assert [line.split()[0] for line in swept.out.splitlines()] == ["chunk_words", "60", "300"]
 
 
 # What the help says is true
@@ -287,7 +478,11 @@ def test_nearly_every_command_has_an_example():
     assert len(list(examples())) >= 12
 
 
-@pytest.mark.parametrize("example", [line for line in examples() if not line.startswith("tutor serve")])
+# What serves until it is interrupted, and what needs a model that only a download can bring.
+NOT_RUN = ("tutor serve", "tutor models pull", "tutor models check")
+
+
+@pytest.mark.parametrize("example", [line for line in examples() if not line.startswith(NOT_RUN)])
 def test_the_example_in_the_help_runs(example: str, run: Run, monkeypatch: pytest.MonkeyPatch):
     # The questions are the shipped ones: an example must name some that a user has.
     monkeypatch.setenv("TUTOR_QUESTIONS", json.dumps([str(CORPUS_FOLDER / "questions")]))
@@ -318,9 +513,26 @@ def test_the_example_in_the_help_runs(example: str, run: Run, monkeypatch: pytes
         (["ask", " ?! "], "The question is empty"),
         (["ask", "x" * 100_000], "The question has 100,000 characters. Expected at most 4,000"),
         (["ask", "dropout \udcff"], "not UTF-8 text"),
+        (
+            ["ask", "dropout", "--topic", "regularisation"],
+            "No topic 'regularisation' in the guides. Did you mean regulari",
+        ),
+        (
+            ["search", "dropout", "--guide", "dropout.md"],
+            "There are: normalization.md, regularization.md, zh-notes.md.",
+        ),
+        (["search", ""], "The question is empty"),
+        (["search", "😀"], "The question is empty"),
+        (["search", "x" * 100_000], "The question has 100,000 characters"),
         (["grade", "--question", "dropout-train-infrence", "--answer", "x"], "Did you mean dropout-train-inference"),
         (["grade", "--question", "dropout-train-inference", "--answer", " "], "The answer is empty"),
         (["grade", "--question", "dropout-train-inference", "--answer", "a\0b"], "binary"),
+        (["grade", "--question", "What?", "--answer", "x", "--reference", "Yes."], "nothing in the reference"),
+        (
+            ["grade", "--question", "dropout-train-inference", "--answer", "x", "--dispute", "9", "--argument", "x"],
+            "no key point 9. Expected a number from 1 to 3",
+        ),
+        (["grade", "--batch", "nowhere.csv", "--output", "graded.csv"], "No such file or directory: 'nowhere.csv'"),
         (["index", "nowhere.md"], "No such file or folder: "),
         (["index", "--list"], "Build it: tutor index"),
         (["corpus", "check", "nowhere"], "neither a folder `guides` nor a folder `questions`"),
@@ -345,6 +557,11 @@ def test_what_cannot_be_asked_is_one_line_and_status_2(run: Run, arguments: list
         (["questions", "--topic", "astronomy"], "no topic 'astronomy'. Expected one of regularization"),
         (["interview", "--level", "guru"], "no level 'guru'. Expected one of junior"),
         (["interview", "--count", "0"], "--count"),
+        (["grade"], "expected --question and --answer, or --batch and --output"),
+        (["grade", "--question", "x", "--answer", "x", "--dispute", "1"], "go together"),
+        (["grade", "--batch", "a.csv", "--output", "a.csv"], "name another CSV file"),
+        (["grade", "--batch", "a.csv"], "--output graded.csv"),
+        (["grade", "--batch", "a.csv", "--output", "b.csv", "--answer", "x"], "Leave the other options out"),
         (["eval", "retrieval", "--ranking", "best"], "best"),
     ],
 )

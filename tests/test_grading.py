@@ -6,14 +6,17 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from corpus.questions import KeyPoint, Misconception, Question, parse_questions
-from index.embedder import SHIPPED_EMBEDDER, make_embedder
+from corpus.documents import language_of
+from corpus.questions import KeyPoint, Misconception, Question, parse_questions, read_questions
+from corpus.sentences import split_sentences
+from tutor.grader import shipped_grader
 from tutor.grading import (
     CREDIT,
     MAX_ATTEMPT_CHARACTERS,
@@ -75,7 +78,6 @@ uncorrected early updates are far too large. After some thousand steps the corre
 [ADAM], _ = parse_questions(BANK, "optimization.md")
 DROPOUT = "dropout-train-inference"
 COUNT = "batchnorm-count"
-EMBEDDER = make_embedder(SHIPPED_EMBEDDER)
 
 Judge = Callable[..., Grade]
 
@@ -85,23 +87,14 @@ def judge(tutor: Tutor) -> Judge:
     """Grades an attempt at a question of the small corpus, without keeping it."""
 
     def grade(attempt: str, question: str = DROPOUT) -> Grade:
-        index = tutor.index
-        return grade_attempt(
-            tutor.find_question(question),
-            attempt,
-            idf=index.keywords.idf,
-            embed=index.embedder.embed_queries,
-            cite=tutor.cite_section,
-        )
+        return grade_attempt(tutor.find_question(question), attempt, grader=shipped_grader(), cite=tutor.cite_section)
 
     return grade
 
 
 def judge_adam(attempt: str, question: Question = ADAM) -> Grade:
-    """Grades without guides: all words weigh the same, and nothing can be cited."""
-    return grade_attempt(
-        question, attempt, idf=lambda _word: 1.0, embed=EMBEDDER.embed_queries, cite=lambda _section, _text: None
-    )
+    """Grades without guides, so that nothing can be cited."""
+    return grade_attempt(question, attempt, grader=shipped_grader(), cite=lambda _section, _text: None)
 
 
 def names(grade: Grade) -> list[VerdictName]:
@@ -357,6 +350,74 @@ def test_same_attempt_gets_the_same_grade(sentences: list[str]) -> None:
     attempt = ". ".join(sentences)
 
     assert judge_adam(attempt) == judge_adam(attempt)
+
+
+BANK_FOLDER = Path(__file__).parent.parent / "corpus" / "questions"
+SHIPPED = [
+    question
+    for question in read_questions([BANK_FOLDER])[0]
+    if question.misconceptions and question.quantity is None and language_of(question.prompt) == "en"
+]
+picked = st.sampled_from(SHIPPED)
+
+
+@hypothesis_settings(max_examples=40)
+@given(picked, st.data())
+def test_adding_a_point_of_the_bank_never_lowers_the_score(question: Question, data: st.DataObject) -> None:
+    points = data.draw(st.permutations([point.text for point in question.key_points]))
+    count = data.draw(st.integers(1, len(points) - 1))
+
+    assert score(judge_adam("\n\n".join(points[: count + 1]), question)) >= score(
+        judge_adam("\n\n".join(points[:count]), question)
+    )
+
+
+@hypothesis_settings(max_examples=40)
+@given(picked, st.data())
+def test_adding_a_misconception_never_raises_the_score(question: Question, data: st.DataObject) -> None:
+    said = data.draw(st.lists(st.sampled_from([point.text for point in question.key_points]), min_size=1, unique=True))
+    wrong = data.draw(st.sampled_from(question.misconceptions)).text
+
+    assert score(judge_adam("\n\n".join([*said, wrong]), question)) <= score(judge_adam("\n\n".join(said), question))
+
+
+@hypothesis_settings(max_examples=40)
+@given(picked, st.data())
+def test_denying_a_point_never_raises_the_score(question: Question, data: st.DataObject) -> None:
+    points = [point.text for point in question.key_points]
+    said = data.draw(st.lists(st.sampled_from(points), min_size=1, unique=True))
+    denied = f"It is not true that {data.draw(st.sampled_from(points))}"
+
+    assert score(judge_adam("\n\n".join([*said, denied]), question)) <= score(judge_adam("\n\n".join(said), question))
+
+
+@hypothesis_settings(max_examples=40)
+@given(picked, st.data())
+def test_order_of_a_model_answers_sentences_does_not_matter(question: Question, data: st.DataObject) -> None:
+    sentences = [sentence.text for sentence in split_sentences(question.answer)]
+    mixed = data.draw(st.permutations(sentences))
+
+    assert names(judge_adam("\n\n".join(mixed), question)) == names(judge_adam("\n\n".join(sentences), question))
+
+
+def test_contradiction_beside_the_right_answer_is_noticed():
+    right = " ".join(point.text for point in ADAM.key_points)
+
+    grade = judge_adam(
+        f"{right} It is not true that the moving averages start at zero, so early estimates are too small."
+    )
+
+    assert names(grade)[0] == "contradicted"
+    assert score(grade) < score(judge_adam(right))
+
+
+def test_attempt_of_another_question_earns_little():
+    scores = [
+        score(judge_adam(other.answer, question))
+        for question, other in zip(SHIPPED[::20], SHIPPED[10::20], strict=False)
+    ]
+
+    assert sum(scores) / len(scores) <= 0.15
 
 
 # Languages, numbers, what is no attempt

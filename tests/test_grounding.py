@@ -61,6 +61,46 @@ def test_negation_that_the_passage_has_too_costs_nothing():
     assert support("In Adam an L2 penalty is not weight decay.", [passage], even) == 1.0
 
 
+PHASES = (
+    "Dropout is active in training, and at inference it is switched off, so the activations need no scaling. "
+    "It increases gradient noise and usually lengthens training. Warmup takes 500 steps, and training takes 10 epochs."
+)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Dropout is not active in training.",
+        "At inference dropout is switched on.",
+        "Dropout decreases gradient noise.",
+        "Training takes 10 steps.",
+        "Warmup takes 500 epochs.",
+    ],
+)
+def test_the_opposite_in_the_same_words_and_another_unit_are_not_supported(sentence: str):
+    assert support(sentence, [PHASES], even) < SUPPORTED
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Dropout is active in training.",
+        "At inference dropout is switched off.",
+        "At inference the activations need no scaling.",
+        "Dropout increases gradient noise and lengthens training.",
+        "Training takes 10 epochs and warmup 500 steps.",
+    ],
+)
+def test_a_clause_is_held_against_the_clause_that_speaks_of_the_same(sentence: str):
+    assert support(sentence, [PHASES], even) >= SUPPORTED
+
+
+def test_sentence_that_stands_in_the_passage_is_supported_whatever_its_clauses_look_like():
+    sentence = "Snippets often build a decoder but never add the divergence to the loss."
+
+    assert support(sentence, [f"Beware. {sentence} Check it."], even) == 1.0
+
+
 def test_best_passage_counts_not_their_mixture():
     half, other = "Dropout zeroes activations.", "LayerNorm normalizes features."
     sentence = "Dropout zeroes activations and LayerNorm normalizes features."

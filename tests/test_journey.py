@@ -1,15 +1,17 @@
 """A learner's way through the page, in a real browser: ask, see the source, practise, be graded, see progress."""
 
-import asyncio
+import json
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from threading import Event
 from urllib.parse import urlsplit
 
 import pytest
+from scripted_models import ScriptedModel
 
 from tutor.language_model import Message
 from tutor.settings import Settings
@@ -18,6 +20,7 @@ from tutor.tutor import Tutor
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.usefixtures("closed_event_loops"),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
     # Gradio and its server leave sockets and loops to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -35,31 +38,28 @@ class SlowModel:
     """A model that says a sentence every tenth of a second until it is stopped."""
 
     name = "slow"
+    window_tokens = None
 
     def __init__(self) -> None:
         self.stopped = Event()
 
-    def stream(self, messages: Sequence[Message], *, stop: Event | None = None) -> Iterator[str]:
-        del messages
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        return sum(len(message.content.split()) for message in messages)
+
+    def stream(
+        self, messages: Sequence[Message], *, stop: Event | None = None, schema: Mapping[str, object] | None = None
+    ) -> Iterator[str]:
+        del messages, schema
         try:
-            while not (stop and stop.is_set()):
-                yield "Dropout zeroes each activation with probability $p$ during training [1]. "
+            for step in count():
+                if stop and stop.is_set():
+                    return
+                # Who says the same over and over is stopped by the tutor.
+                run = f" in run {step}" if step else ""
+                yield f"Dropout zeroes each activation with probability $p$ during training{run} [1]. "
                 time.sleep(0.1)
         finally:
             self.stopped.set()
-
-
-@pytest.fixture(autouse=True)
-def closed_event_loops(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Closes the event loops that Gradio makes for its locks and leaves open."""
-    made: list[asyncio.AbstractEventLoop] = []
-    make = asyncio.new_event_loop
-    monkeypatch.setattr(asyncio, "new_event_loop", lambda: made.append(make()) or made[-1])
-    yield
-    asyncio.set_event_loop(None)
-    for loop in made:
-        if not loop.is_running():
-            loop.close()
 
 
 def serve(tutor: Tutor) -> Iterator[str]:
@@ -92,6 +92,16 @@ def slow_model() -> SlowModel:
 @pytest.fixture
 def slow_address(tutor: Tutor, slow_model: SlowModel) -> Iterator[str]:
     yield from serve(Tutor(tutor.settings, model=slow_model))
+
+
+@pytest.fixture
+def scripted_address(tutor: Tutor) -> Iterator[str]:
+    said = "Dropout zeroes each activation with probability $p$ during training [1]."
+    verdicts = [{"point": point, "verdict": "made", "quote": "zeroes random activations"} for point in (1, 2, 3)]
+    graded = json.dumps({"verdicts": verdicts})
+    bread = "How do I bake bread with sourdough in training?"
+    model = ScriptedModel(f"{said} It was invented by Alan Turing [1].", said, graded, bread, "Mix flour and water.")
+    yield from serve(Tutor(tutor.settings, model=model))
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +169,20 @@ def test_a_learner_asks_reads_the_source_practises_and_sees_progress(address: st
     expect(page.locator("#reader h1")).to_be_visible()
 
 
+def test_a_verdict_is_disputed_below_the_grade(address: str, open_page: OpenPage):
+    page = open_page(address)
+    page.get_by_role("tab", name="Practice").click()
+    page.get_by_role("button", name="Get a question").click()
+    page.get_by_label("Your answer").fill("Cats are nice animals.")
+    page.get_by_role("button", name="Grade my answer").click()
+    page.get_by_role("button", name="Dispute a point").click()
+    page.get_by_label("Key point").click()
+    page.get_by_role("option").first.click()
+    page.get_by_label("Your argument").fill("See “nice animals”.")
+    page.get_by_role("button", name="Judge it again").click()
+    expect(page.locator("#grade-card")).to_contain_text("Disputed (it was ✗ Missing): “See “nice animals”.”")
+
+
 def test_a_declined_question_leads_to_the_nearest_sections(address: str, open_page: OpenPage):
     page = open_page(address)
     ask(page, "Who won the football world cup with probability p in 1998?")
@@ -183,6 +207,29 @@ def test_stop_ends_an_answer_and_frees_the_model(slow_address: str, slow_model: 
     # Within a second on a quiet machine; the bound leaves room for a busy one.
     assert slow_model.stopped.wait(timeout=10)
     expect(page.locator("#chat .bot-row")).to_contain_text("Dropout zeroes")
+
+
+def test_a_model_answers_is_checked_follows_up_in_other_forms_and_quizzes(scripted_address: str, open_page: OpenPage):
+    page = open_page(scripted_address)
+    ask(page, "What does dropout do during training?")
+    unsupported = page.locator("#chat .unsupported")
+    expect(unsupported).to_have_text("It was invented by Alan Turing.")
+    expect(page.locator("#chat .unsupported-note")).to_contain_text("not in the guides")
+    expect(page.locator("#chat .signature")).to_contain_text("Written by scripted")
+
+    page.get_by_role("button", name="Shorter").click()
+    answers = page.locator("#chat .bot-row")
+    expect(answers.nth(1)).to_contain_text("Searched for: What does dropout do during training?")
+    page.get_by_role("button", name="Quiz me on this").click()
+    expect(answers.nth(2)).to_contain_text("my answer:")
+    ask(page, "my answer: Dropout zeroes random activations during training; at inference it is switched off.")
+    expect(answers.nth(3).locator(".score .points")).to_have_text("100%")
+    expect(answers.nth(3).locator(".uncertain").first).to_be_visible()
+
+    page.get_by_label("Guides first").check()
+    ask(page, "How do I bake bread with sourdough in training?")
+    expect(page.locator("#chat .memory")).to_contain_text("not in the guides: from the memory of scripted")
+    expect(page.locator("#chat .memory")).to_contain_text("Mix flour and water.")
 
 
 def test_an_uploaded_guide_stands_in_the_library(address: str, open_page: OpenPage, tmp_path: Path):

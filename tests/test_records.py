@@ -9,7 +9,7 @@ from tutor.tutor import Tutor
 
 
 def test_answer_has_this_shape(tutor: Tutor) -> None:
-    record = answer_record(tutor.ask("And what is its patience?", ["What is early stopping?"]))
+    record = answer_record(tutor.ask("And what is its patience?", [tutor.ask("What is early stopping?")]))
 
     timings = record.pop("timings")
     [citation] = record["citations"]
@@ -31,6 +31,9 @@ def test_answer_has_this_shape(tutor: Tutor) -> None:
                 "score": citation["score"],
                 "start_line": 19,
                 "page": None,
+                "matched": ["early", "stopping", "patience"],
+                "dense_score": citation["dense_score"],
+                "keyword_score": citation["keyword_score"],
             }
         ],
         "sentences": [
@@ -39,11 +42,22 @@ def test_answer_has_this_shape(tutor: Tutor) -> None:
                 "the patience.",
                 "citations": [1],
                 "support": 1.0,
+                "supported": True,
             },
-            {"text": "A patience of 5 to 10 epochs is common.", "citations": [1], "support": 1.0},
+            {
+                "text": "A patience of 5 to 10 epochs is common.",
+                "citations": [1],
+                "support": 1.0,
+                "supported": True,
+            },
         ],
         "suggestions": [],
         "model": "extractive",
+        "notes": [],
+        "mode": "plain",
+        "from_memory": False,
+        "quiz": None,
+        "unknown_marks": 0,
     }
     assert 0 < citation["score"] <= 1
     assert set(timings) == {"retrieve", "answer"}
@@ -83,6 +97,7 @@ def test_grade_has_this_shape(tutor: Tutor) -> None:
         "model_answer",
         "follow_up",
         "grader",
+        "remarks",
     ]
     assert record["version"] == 1
     assert record["question_id"] == "dropout-train-inference"
@@ -95,6 +110,8 @@ def test_grade_has_this_shape(tutor: Tutor) -> None:
         "verdict": "made",
         "evidence": "Dropout zeroes random activations during training.",
         "citation": None,
+        "doubt": "",
+        "dispute": None,
     }
     assert list(verdict["citation"]) == [
         "number",
@@ -105,7 +122,11 @@ def test_grade_has_this_shape(tutor: Tutor) -> None:
         "score",
         "start_line",
         "page",
+        "matched",
+        "dense_score",
+        "keyword_score",
     ]
+    assert (verdict["citation"]["matched"], verdict["citation"]["dense_score"]) == ([], None)
     assert found["misconception"] == "Dropout stays active when the model makes predictions."
     assert found["evidence"] in attempt
     assert found["citation"]["document"] == "regularization.md"

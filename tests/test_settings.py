@@ -116,3 +116,21 @@ def test_settings_do_not_change_once_they_are_read():
 
 def test_every_setting_says_what_it_is():
     assert all(field.description for field in type(read_settings()).model_fields.values())
+
+
+def test_the_key_is_neither_shown_nor_dumped(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TUTOR_API_KEY", "s3cret")
+
+    settings = read_settings()
+
+    assert settings.api_key.get_secret_value() == "s3cret"
+    assert "s3cret" not in repr(settings) + str(settings.model_dump(mode="json")) + settings.model_dump_json()
+
+
+def test_what_was_given_for_a_key_is_not_repeated_in_the_error(home: Path):
+    write_file(home, "api_key = 31337\n")
+
+    with pytest.raises(SettingsError, match=r"api_key: .*Set TUTOR_API_KEY") as failure:
+        read_settings()
+
+    assert "31337" not in str(failure.value)

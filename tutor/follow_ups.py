@@ -1,12 +1,42 @@
-"""A follow-up question made standalone, so that search finds what the learner means by "it". Deterministic, no model."""
+"""A follow-up question made standalone, so that search finds what the learner means by "it": by rules, or by a model.
+
+What a model writes is searched only where it passes `_is_faithful`; else the rules decide, as they do without a model.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Event
 
-from index.words import words
+from index.words import ASPECT_WORDS, words
+from tutor.injections import defanged
+from tutor.language_model import LanguageModel, Message, ModelUnavailableError
+
+REWRITE_SYSTEM_PROMPT = """\
+Rewrite the last question of a conversation so that it can be understood without the conversation. Put the thing that is meant in \
+place of words like "it", "they", "that" and "what about". Add nothing else, answer nothing, keep the language. A question that \
+can be understood already comes back unchanged. Reply with the question alone, on one line."""
+REWRITE_EXAMPLES = (
+    (("What is dropout?",), "When would you avoid it?", "When would you avoid dropout?"),
+    (("What does BatchNorm do at inference?",), "And LayerNorm?", "What does LayerNorm do at inference?"),
+    (("What is LSTM?", "What is GRU?"), "How do they differ?", "How do LSTM and GRU differ?"),
+    (("What is dropout?",), "What is the KL divergence?", "What is the KL divergence?"),
+    (("什么是批归一化？",), "它有什么缺点？", "批归一化有什么缺点？"),
+)
+REWRITE_PROMPT = """\
+Earlier questions:
+{earlier}
+
+Last question: {question}"""
+REWRITE_TURNS = 4
+"""Questions that the model is shown: what "it" means stands in the last few."""
+_LONGEST_REWRITE = 3
+"""Times the length of the question, beyond what a subject takes."""
+_SUBJECT_CHARACTERS = 80
+_LEAST_KEPT = 0.5
+"""Share of the question's words with content that a rewriting must keep."""
 
 _PRONOUN = re.compile(
     r"\b(?:its?|they|them|theirs?|this one|that one|this|that|these|those|the former|the latter|such (?:a )?\w+)\b",
@@ -107,6 +137,48 @@ def standalone_question(question: str, history: Sequence[str]) -> str:
         if words(earlier, stop_words=True) and not _SMALL_TALK.fullmatch(earlier):
             turns.append(_resolve(earlier, turns))
     return _resolve(question.strip(), turns).question
+
+
+def rewrite_question(question: str, history: Sequence[str], model: LanguageModel, *, stop: Event | None = None) -> str:
+    """The question made standalone by a model; by `standalone_question` where its reply is none, or cannot be had."""
+    by_rules = standalone_question(question, history)
+    if not history:
+        return by_rules
+    longest = _LONGEST_REWRITE * len(question) + _SUBJECT_CHARACTERS
+    reply = ""
+    try:
+        for piece in model.stream(_rewrite_messages(question, history), stop=stop):
+            reply += piece
+            # Who writes more is answering, not rewriting.
+            if "\n" in reply.strip() or len(reply) > longest:
+                break
+    except (ModelUnavailableError, OSError, ValueError):
+        # The answer that follows meets the same failure, and tells the learner.
+        return by_rules
+    rewritten = re.sub(r"^(?:Rewritten|Standalone) question:\s*", "", reply.strip()).strip('"“” ')
+    is_short = "\n" not in rewritten and len(rewritten) <= longest
+    return rewritten if is_short and _is_faithful(rewritten, question, history) else by_rules
+
+
+def _rewrite_messages(question: str, history: Sequence[str]) -> list[Message]:
+    messages = [Message("system", REWRITE_SYSTEM_PROMPT)]
+    for earlier, asked, rewritten in REWRITE_EXAMPLES:
+        messages.append(Message("user", REWRITE_PROMPT.format(earlier=_listed(earlier), question=asked)))
+        messages.append(Message("assistant", rewritten))
+    shown = _listed(history[-REWRITE_TURNS:])
+    messages.append(Message("user", defanged(REWRITE_PROMPT.format(earlier=shown, question=question))))
+    return messages
+
+
+def _listed(questions: Sequence[str]) -> str:
+    return "\n".join(f"- {' '.join(question.split())}" for question in questions)
+
+
+def _is_faithful(rewritten: str, question: str, history: Sequence[str]) -> bool:
+    """Whether a rewriting keeps what the question asks, and has what it adds from the conversation alone."""
+    new, asked = set(words(rewritten)), set(words(question))
+    known = {word for earlier in history for word in words(earlier)} | asked | ASPECT_WORDS
+    return bool(new) and not new - known and len(asked & new) >= _LEAST_KEPT * len(asked)
 
 
 def _resolve(question: str, turns: Sequence[_Turn]) -> _Turn:

@@ -59,6 +59,11 @@ class Review:
     reviewed_at: datetime
     hints: int = 0
 
+    @property
+    def is_dispute(self) -> bool:
+        """Whether it is an earlier grade after a dispute; the attempt was counted then."""
+        return any(verdict.get("dispute") for verdict in self.grade.get("verdicts", ()))
+
 
 @dataclass(frozen=True)
 class Exchange:
@@ -196,13 +201,16 @@ def _stamp(moment: datetime) -> str:
 
 
 def progress_by_topic(reviews: Sequence[Review]) -> list[TopicProgress]:
-    """How the learner stands in each topic they practised, weakest first. Attempts without a score are left out."""
+    """How the learner stands in each topic they practised, weakest first.
+
+    Attempts without a score are left out, and so are questions of the learner's own, which have no topic.
+    """
     latest: dict[str, dict[str, Review]] = {}
     attempts: dict[str, int] = {}
     for review in reviews:
-        if review.score is not None:
+        if review.score is not None and review.topic:
             latest.setdefault(review.topic, {})[review.question_id] = review
-            attempts[review.topic] = attempts.get(review.topic, 0) + 1
+            attempts[review.topic] = attempts.get(review.topic, 0) + (not review.is_dispute)
     progress = [
         TopicProgress(
             topic=topic,
@@ -221,12 +229,14 @@ def most_missed(reviews: Sequence[Review]) -> list[MissedPoint]:
     times: dict[tuple[str, str], int] = {}
     latest: dict[tuple[str, str], MissedPoint | None] = {}
     for review in reviews:
+        if not review.topic:
+            continue
         for verdict in review.grade.get("verdicts", ()):
             key = (review.question_id, str(verdict["key_point"]))
             if verdict["verdict"] not in {"missing", "partial", "contradicted"}:
                 latest[key] = None
                 continue
-            times[key] = times.get(key, 0) + 1
+            times[key] = times.get(key, 0) + (not review.is_dispute)
             citation = verdict.get("citation") or {}
             latest[key] = MissedPoint(
                 key[1], review.topic, times[key], citation.get("document", ""), citation.get("heading", "")

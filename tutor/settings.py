@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings.exceptions import SettingsError as VariableError
 
 import corpus
+from corpus.questions import Level
 from index.embedder import SHIPPED_EMBEDDER
+from tutor.placement import Precision, Quantization
 
 CORPUS_FOLDER = Path(corpus.__file__).parent
+AnswerFrom = Literal["guides-only", "guides-first"]
+GraderChoice = Literal["auto", "offline"]
 EXTRACTIVE = "extractive"
 """The setting of `language_model` that needs none: answers are composed of the guides' own sentences."""
 
@@ -49,9 +53,44 @@ class Settings(BaseSettings):
         "", description="A cross-encoder (hub id in the cache, or folder) that orders the hits; none."
     )
     hit_count: int = Field(6, ge=1, le=50, description="Passages that an answer may draw on.")
-    answer_threshold: float = Field(0.33, ge=0, le=1, description="Confidence below which the tutor declines.")
+    answer_threshold: float = Field(0.28, ge=0, le=1, description="Confidence below which the tutor declines.")
     language_model: str = Field(
-        EXTRACTIVE, description="`extractive`, or a transformers model (hub id in the cache, or folder)."
+        EXTRACTIVE,
+        description="`extractive`, a transformers model (hub id in the cache, or folder), or `openai:<model>@<base url>`.",
+    )
+    grader: GraderChoice = Field(
+        "auto",
+        description="`auto`: the language model, where there is one, with the offline grader's second opinion; or `offline`.",
+    )
+    answer_from: AnswerFrom = Field(
+        "guides-only",
+        description="`guides-only`, or `guides-first`: what they do not cover the model answers from memory, marked.",
+    )
+    level: Level = Field(
+        "mid", description="Of the interview that the learner prepares for: junior, mid, senior, staff."
+    )
+    api_key: SecretStr = Field(SecretStr(""), description="Key of the endpoint; most local ones need none.")
+    endpoint_seconds: float = Field(
+        300, gt=0, le=3600, description="Longest wait for an endpoint's next piece of text."
+    )
+    endpoint_window_tokens: int = Field(
+        4096,
+        ge=512,
+        le=10_000_000,
+        description="Prompt and reply together, where the endpoint does not tell its limit.",
+    )
+    precision: Precision = Field(
+        "auto",
+        description="Numbers that a transformers model computes with; auto: bfloat16 where the processor has it.",
+    )
+    quantization: Quantization = Field(
+        "none", description="Smaller weights for a transformers model, with bitsandbytes (the extra `quantized`)."
+    )
+    draft_tokens: int = Field(
+        10,
+        ge=0,
+        le=64,
+        description="Tokens that a transformers model copies from its prompt and checks at once; 0: none.",
     )
     max_new_tokens: int = Field(512, ge=16, le=8192, description="Longest generated answer.")
     fetch_seconds: float = Field(60, gt=0, le=3600, description="Longest wait for a guide from the web.")
@@ -96,7 +135,9 @@ def read_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - a value for a
         for item in error.errors():
             name = str(item["loc"][0]) if item["loc"] else "settings"
             known = ", ".join(Settings.model_fields)
-            hint = f"Known settings: {known}." if item["type"] == "extra_forbidden" else f"Got {item['input']!r}."
+            # Whatever was taken for a key may be one.
+            got = "" if name == "api_key" else f"Got {item['input']!r}."
+            hint = f"Known settings: {known}." if item["type"] == "extra_forbidden" else got
             lines.append(f"{name}: {item['msg']}. {hint} Set TUTOR_{name.upper()} or mend settings.toml.")
         raise SettingsError(" ".join(lines)) from error
     except VariableError as error:

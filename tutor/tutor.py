@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from threading import Event, RLock
 
 from corpus.chunks import Chunk
-from corpus.documents import MAX_CONVERTED_BYTES, Problem, UnreadableFileError, read_document, reason
+from corpus.documents import MAX_CONVERTED_BYTES, Problem, UnreadableFileError, read_document
 from corpus.questions import Question, read_questions
 from corpus.sentences import split_sentences
 from corpus.web import FetchError, fetch_guide
@@ -34,21 +34,28 @@ from index.passage_index import (
 )
 from index.reranker import Reranker
 from index.retriever import Ranking, Retriever
+from index.scope import EVERYWHERE, Scope, ScopeError
 from index.words import words
+from tutor.answer_forms import analogy, whole_section, worked_example
 from tutor.answers import (
     SHORT_ANSWER_WORDS,
+    SHORTEST_ANSWER_WORDS,
     SUGGESTION_COUNT,
     Answer,
-    AnswerSentence,
     Citation,
     compose_answer,
     renumber,
-    stream_generated,
 )
-from tutor.follow_ups import standalone_question
-from tutor.grading import Grade, grade_attempt
+from tutor.disputes import check_dispute, judged_again, with_dispute
+from tutor.follow_ups import rewrite_question, standalone_question
+from tutor.generated_answers import MODEL_FAILURES, Reply, stream_from_memory, stream_generated, translated
+from tutor.grader import shipped_grader
+from tutor.grading import Grade, Verdict, completed, grade_attempt
 from tutor.interview import Interview, choose_question, start_interview
-from tutor.language_model import LanguageModel, TransformersModel
+from tutor.language_model import LanguageModel, ModelUnavailableError
+from tutor.model_catalog import make_language_model
+from tutor.model_grading import ModelGrader
+from tutor.modes import AnswerMode, Request, read_request
 from tutor.progress import (
     Exchange,
     MissedPoint,
@@ -59,9 +66,19 @@ from tutor.progress import (
     progress_by_topic,
 )
 from tutor.records import answer_record, grade_record
-from tutor.settings import EXTRACTIVE, Settings
+from tutor.rubrics import (
+    REFERENCE_SECTION,
+    question_from_guides,
+    question_from_reference,
+    reference_citation,
+    rubric_remarks,
+)
+from tutor.settings import EXTRACTIVE, AnswerFrom, Settings
+from tutor.structured import ReplyError
 
 MAX_QUESTION_CHARACTERS = 4_000
+NAMED_IN_CHINESE = 0.9
+"""Share of an English question's words that the best Chinese section must hold for it to answer, whatever the encoder says."""
 SAME_QUESTION = 0.75
 """Share of a bank question's words, weighted by rarity, from which a free text is taken for that question."""
 
@@ -144,12 +161,9 @@ class Tutor:
     def upload_guide(self, file: Path, *, progress: Progress = lambda _stage, _done, _total: None) -> BuildReport:
         """Copy a guide into the home folder and index it, so that it outlives the uploaded file.
 
-        A file that cannot be read is reported and not copied.
+        Raises UnreadableFileError for one that cannot be read, before anything is copied.
         """
-        try:
-            read_document(file, file.name)
-        except (UnreadableFileError, OSError) as error:
-            return BuildReport(self.index, problems=(Problem(file.name, 0, reason(error)),))
+        read_document(file, file.name)
         folder = self.settings.home / "guides"
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, folder / file.name)
@@ -175,13 +189,25 @@ class Tutor:
 
     # Asking
 
-    @cached_property
+    @property
     def model(self) -> LanguageModel | None:
-        """The language model of the settings; None in extractive mode."""
-        if self._model is not None:
-            return self._model
-        name = self.settings.language_model
-        return None if name == EXTRACTIVE else TransformersModel(name, max_new_tokens=self.settings.max_new_tokens)
+        """The language model of the settings; None in extractive mode, and where there is a `model_problem`."""
+        return self._model or self._named_model[0]
+
+    @property
+    def model_problem(self) -> str:
+        """Why the settings' language model cannot be had, so that the guides' own words must do; empty where it can.
+
+        What goes wrong while it loads or answers is told in the notes of the answer.
+        """
+        return "" if self._model else self._named_model[1]
+
+    @cached_property
+    def _named_model(self) -> tuple[LanguageModel | None, str]:
+        try:
+            return make_language_model(self.settings), ""
+        except ModelUnavailableError as error:
+            return None, str(error)
 
     @cached_property
     def _reranker(self) -> Reranker | None:
@@ -192,41 +218,94 @@ class Tutor:
         """Search over the index in force, or what takes its place."""
         return self._search(make_retriever(self.index, self.settings, self._reranker))
 
-    def retrieve(self, question: str, *, count: int, ranking: Ranking = "fused") -> list[Hit]:
-        """The best passages for a standalone question."""
-        return self.retriever.retrieve(question, count=count, ranking=ranking)
+    def retrieve(
+        self,
+        question: str,
+        *,
+        count: int,
+        ranking: Ranking = "fused",
+        within: Scope = EVERYWHERE,
+        merged: bool = False,
+    ) -> list[Hit]:
+        """The best passages for a standalone question; `merged`, those that say the same as a better one stand in its `also`.
 
-    def ask(self, question: str, history: Sequence[str] = (), *, detailed: bool = False) -> Answer:
-        """Answer a question, given the earlier questions of the conversation (oldest first).
-
-        `detailed` quotes whole sections. Raises QuestionError for a question that is empty or too long.
+        Raises ScopeError for a scope that names what is not in the guides.
         """
-        *_, answer = self.stream_answer(question, history, detailed=detailed)
+        found = self.retriever.retrieve(question, count=2 * count if merged else count, ranking=ranking, within=within)
+        return merge_near_duplicates(found)[:count] if merged else found
+
+    def ask(
+        self,
+        question: str,
+        history: Sequence[Answer] = (),
+        *,
+        detailed: bool = False,
+        answer_from: AnswerFrom | None = None,
+        within: Scope = EVERYWHERE,
+    ) -> Answer:
+        """Answer a question, given the earlier answers of the conversation (oldest first).
+
+        A message that asks for another form ("shorter", "quiz me on this") gets the last answer in it. `detailed` quotes whole
+        sections; `answer_from` takes the place of the setting. Raises QuestionError for a question that is empty or too long,
+        ScopeError for a scope that names what is not in the guides.
+        """
+        *_, answer = self.stream_answer(question, history, detailed=detailed, answer_from=answer_from, within=within)
         return answer
 
     def stream_answer(
-        self, question: str, history: Sequence[str] = (), *, detailed: bool = False, stop: Event | None = None
+        self,
+        question: str,
+        history: Sequence[Answer] = (),
+        *,
+        detailed: bool = False,
+        answer_from: AnswerFrom | None = None,
+        within: Scope = EVERYWHERE,
+        stop: Event | None = None,
     ) -> Iterator[Answer]:
         """The answer as it grows; the last one is complete and is the one that is kept."""
         started = time.perf_counter()
         asked = checked_question(question)
-        standalone = standalone_question(asked, history)
+        request = read_request(asked)
+        standalone = self._standalone(request, history, stop)
         # Guides repeat themselves: what says the same is taken together, so that an answer draws on different passages.
-        found = self.retrieve(standalone, count=2 * self.settings.hit_count)
-        hits = merge_near_duplicates(found)[: self.settings.hit_count]
+        hits = self.retrieve(standalone, count=self.settings.hit_count, within=within, merged=True)
         retrieved = time.perf_counter()
         confidence = self.retriever.confidence(standalone, hits)
-        answer = Answer(asked, standalone, confidence=round(confidence, 4), model=self.model_name)
+        answer = Answer(
+            asked,
+            standalone,
+            confidence=round(confidence, 4),
+            model=self.model_name,
+            mode=AnswerMode.DEEPER if detailed else request.mode,
+            notes=self.retriever.notes(standalone),
+        )
         if confidence >= self.settings.answer_threshold:
-            with closing(self._answers(answer, hits, detailed=detailed, stop=stop)) as growing:
+            with closing(self._answers(answer, hits, history, detailed=detailed, within=within, stop=stop)) as growing:
                 for answer in growing:
                     yield answer
-        if not answer.answered:
+        if not answer.answered and (answer_from or self.settings.answer_from) == "guides-first":
+            with closing(self._from_memory(answer, history, stop)) as growing:
+                for answer in growing:
+                    yield answer
+        if not answer.answered or answer.is_from_memory:
             answer = replace(answer, suggestions=tuple(hits[:SUGGESTION_COUNT]))
         timings = {"retrieve": retrieved - started, "answer": time.perf_counter() - retrieved}
         answer = replace(answer, timings=timings)
         self.progress.record_exchange(self.settings.learner, Exchange(asked, answer_record(answer), datetime.now(UTC)))
         yield answer
+
+    def _standalone(self, request: Request, history: Sequence[Answer], stop: Event | None) -> str:
+        if not request.question:
+            if not history:
+                raise QuestionError(
+                    "There is no answer yet to put in another form. Ask a question first, e.g. “What is dropout?”"
+                )
+            return history[-1].standalone_question
+        # What only asked for another form names no subject.
+        earlier = [said for answer in history if (said := read_request(answer.question).question)]
+        if self.model is None:
+            return standalone_question(request.question, earlier)
+        return rewrite_question(request.question, earlier, self.model, stop=stop)
 
     @property
     def model_name(self) -> str:
@@ -234,23 +313,181 @@ class Tutor:
         return self.model.name if self.model else EXTRACTIVE
 
     def _answers(
-        self, answer: Answer, hits: Sequence[Hit], *, detailed: bool, stop: Event | None
+        self,
+        answer: Answer,
+        hits: Sequence[Hit],
+        history: Sequence[Answer],
+        *,
+        detailed: bool,
+        within: Scope,
+        stop: Event | None,
     ) -> Generator[Answer, None, None]:
-        question, idf = answer.standalone_question, self.index.keywords.idf
-        if self.model is not None and not detailed:
-            latest = answer
-            for sentences, citations, unknown in stream_generated(question, hits, self.model, idf, stop=stop):
-                latest = renumber(replace(answer, sentences=sentences, citations=citations, unknown_marks=unknown))
-                yield latest
-            if any(sentence.is_supported for sentence in latest.sentences) or not latest.sentences:
-                return
-            # Nothing that the model said is borne out by what it cites: the guides' own words take its place.
-        sentences, citations = compose_answer(question, hits, self.index.embedder, idf, max_words=SHORT_ANSWER_WORDS)
-        if detailed and citations:
+        if answer.mode is AnswerMode.QUIZ:
+            yield self._quiz(answer, hits, history)
+        elif answer.mode is AnswerMode.IN_CHINESE:
+            yield self._in_chinese(answer, hits, within, stop)
+        elif self.model is None or detailed:
+            yield self._quoted(answer, hits)
+        else:
+            yield from self._written(answer, hits, history, self.model, stop)
+
+    def _written(
+        self, answer: Answer, hits: Sequence[Hit], history: Sequence[Answer], model: LanguageModel, stop: Event | None
+    ) -> Generator[Answer, None, None]:
+        """The model's answer; the guides' own words where nothing that it says is borne out by what it cites."""
+        reply, written, failure = Reply(), answer, ""
+        try:
+            for reply in stream_generated(
+                answer.standalone_question,
+                hits,
+                model,
+                self.index.keywords.idf,
+                history=history,
+                mode=answer.mode,
+                level=self.settings.level,
+                reply_tokens=self.settings.max_new_tokens,
+                stop=stop,
+            ):
+                written = replace(
+                    answer,
+                    sentences=reply.sentences,
+                    citations=reply.citations,
+                    unknown_marks=reply.unknown_marks,
+                )
+                written = renumber(written)
+                yield written
+        except MODEL_FAILURES as error:
+            failure = str(error) or type(error).__name__
+        if reply.is_supported:
+            yield replace(written, notes=(*written.notes, f"The answer breaks off: {failure}")) if failure else written
+        elif not reply.is_declined or failure:
+            why = failure or f"What {model.name} wrote is not borne out by the guides."
+            quoted = self._quoted(answer, hits)
+            yield replace(quoted, notes=(*quoted.notes, f"{why} These are the guides' own words."))
+        else:
+            yield answer
+
+    def _quoted(self, answer: Answer, hits: Sequence[Hit]) -> Answer:
+        """The answer in the guides' own sentences, in the form that was asked for as far as they have it."""
+        index = self.index
+        quoted, notes = None, answer.notes
+        if answer.mode is AnswerMode.WORKED_EXAMPLE:
+            quoted = worked_example(hits, index.chunks_of)
+            if not quoted[0]:
+                notes = (*notes, "The guides work no example of this. This is what they say about it.")
+        elif answer.mode is AnswerMode.ANALOGY:
+            quoted = analogy(hits, index.chunks_of)
+            if not quoted[0]:
+                notes = (
+                    *notes,
+                    "The guides give no analogy, and making one up needs a language model. This is what they say.",
+                )
+        if quoted is None or not quoted[0]:
+            limit = SHORTEST_ANSWER_WORDS if answer.mode is AnswerMode.SHORTER else SHORT_ANSWER_WORDS
+            quoted = compose_answer(
+                answer.standalone_question, hits, index.embedder, index.keywords.idf, max_words=limit
+            )
+        if answer.mode is AnswerMode.DEEPER and quoted[1]:
             # "More" is the section that the short answer opens with, not the one that search put first.
-            opening = next(hit for hit in hits if hit.chunk.id == citations[0].chunk.id)
-            sentences, citations = _whole_section(opening, self.index.chunks_of(opening.chunk.document_id))
-        yield renumber(replace(answer, sentences=sentences, citations=citations, model=EXTRACTIVE))
+            opening = next(hit for hit in hits if hit.chunk.id == quoted[1][0].chunk.id)
+            quoted = whole_section(opening, index.chunks_of)
+        return renumber(replace(answer, sentences=quoted[0], citations=quoted[1], notes=notes, model=EXTRACTIVE))
+
+    def _in_chinese(self, answer: Answer, hits: Sequence[Hit], within: Scope, stop: Event | None) -> Answer:
+        """From the Chinese guides where they have it; else the answer translated by the model; else as it is, with a note."""
+        question = answer.standalone_question
+        try:
+            chinese = self.retrieve(
+                question, count=self.settings.hit_count, within=replace(within, languages=("zh",)), merged=True
+            )
+        except ScopeError:
+            chinese = []
+        # English names stand in Chinese guides as they are: where the section has them all, it speaks of the same.
+        has_names = self.retriever.coverage(question, chinese[:1]) >= NAMED_IN_CHINESE
+        if has_names or self.retriever.confidence(question, chinese) >= self.settings.answer_threshold:
+            quoted = self._quoted(answer, chinese)
+            if quoted.answered:
+                return quoted
+        quoted = self._quoted(answer, hits)
+        why = "a translation needs a language model."
+        if self.model is not None:
+            try:
+                in_chinese = translated(quoted.sentences, self.model, stop=stop)
+            except MODEL_FAILURES as error:
+                why = str(error) or type(error).__name__
+            else:
+                if in_chinese != quoted.sentences:
+                    return replace(quoted, sentences=in_chinese, model=self.model.name)
+                why = f"{self.model.name} gave no faithful translation."
+        return replace(quoted, notes=(*quoted.notes, f"The guides have no Chinese section on this, and {why}"))
+
+    def _from_memory(
+        self, answer: Answer, history: Sequence[Answer], stop: Event | None
+    ) -> Generator[Answer, None, None]:
+        if self.model is None:
+            note = "Only a language model can answer what the guides do not cover. Set TUTOR_LANGUAGE_MODEL."
+            yield replace(answer, notes=(*answer.notes, note))
+            return
+        try:
+            for sentences in stream_from_memory(
+                answer.standalone_question,
+                self.model,
+                history=history,
+                level=self.settings.level,
+                reply_tokens=self.settings.max_new_tokens,
+                stop=stop,
+            ):
+                answer = replace(answer, sentences=sentences, is_from_memory=bool(sentences))
+                yield answer
+        except MODEL_FAILURES as error:
+            yield replace(answer, notes=(*answer.notes, str(error) or type(error).__name__))
+
+    def _quiz(self, answer: Answer, hits: Sequence[Hit], history: Sequence[Answer]) -> Answer:
+        """The question of the bank whose key points rest most on the passages found; one that was not put yet, if there is one."""
+        nearness = {hit.chunk.id: 1 / (1 + rank) for rank, hit in enumerate(hits)}
+        put = {earlier.quiz.id for earlier in history if earlier.quiz}
+        tried = {review.question_id for review in self.progress.reviews(self.settings.learner)}
+        rated = {
+            question.id: sum(
+                point.weight * max((nearness.get(chunk.id, 0.0) for chunk in self.section(point.section)), default=0.0)
+                for point in question.key_points
+            )
+            / sum(point.weight for point in question.key_points)
+            for question in self.questions
+            if question.key_points and question.id not in put
+        }
+        best = max(rated.values(), default=0.0)
+        near = [self._questions_by_id[name] for name, share in rated.items() if share and share >= best / 2]
+        near = (
+            near or [item for item in self.search_questions(search=answer.standalone_question) if item.id in rated][:1]
+        )
+        if not near:
+            return self._quoted(
+                replace(answer, notes=(*answer.notes, "The question bank has no further question on this.")), hits
+            )
+        fresh = [question for question in near if question.id not in tried] or near
+        chosen = max(
+            fresh, key=lambda question: rated[question.id] + self._likeness(answer.standalone_question, question)
+        )
+        return replace(answer, quiz=chosen, model=EXTRACTIVE)
+
+    def question_put(self, history: Sequence[Answer]) -> Question:
+        """The question that "my answer: …" answers: the last one put, or the one that the learner asked.
+
+        What the bank does not have is graded by what the guides say to it. Raises QuestionError where there is none.
+        """
+        for answer in reversed(history):
+            if answer.quiz is not None:
+                return answer.quiz
+        if history:
+            found = max(
+                self.questions, key=lambda item: self._likeness(history[-1].standalone_question, item), default=None
+            )
+            if found is not None and self._likeness(history[-1].standalone_question, found) >= SAME_QUESTION:
+                return found
+            if history[-1].answered:
+                return self.own_question(history[-1].standalone_question)
+        raise QuestionError("No question was put that this could answer. Ask for one first: quiz me on dropout")
 
     # The question bank
 
@@ -326,12 +563,92 @@ class Tutor:
 
     # Grading
 
-    def grade(self, question: Question, attempt: str, *, hints: int = 0) -> Grade:
-        """Judge an attempt and keep the grade. Raises GradingError for an attempt that cannot be judged."""
-        index = self.index
-        grade = grade_attempt(
-            question, attempt, idf=index.keywords.idf, embed=index.embedder.embed_queries, cite=self.cite_section
-        )
+    def grade(self, question: Question, attempt: str, *, hints: int = 0, learner: str = "") -> Grade:
+        """Judge an attempt and keep the grade, for the learner of the settings or another one.
+
+        Raises GradingError for an attempt that cannot be judged.
+        """
+        grade = self.judge(question, attempt)
+        self._keep(grade, learner or self.settings.learner, hints)
+        return grade
+
+    def judge(self, question: Question, attempt: str) -> Grade:
+        """The grade of an attempt, kept nowhere. Raises GradingError for an attempt that cannot be judged."""
+        grade = self._judge_offline(question, attempt)
+        return self._model_grader.grade(grade) if self._model_grader else grade
+
+    def _judge_offline(self, question: Question, attempt: str) -> Grade:
+        def cite(section: str, text: str) -> Citation | None:
+            if section == REFERENCE_SECTION:
+                return reference_citation(question, text)
+            return self.cite_section(section, text)
+
+        grade = grade_attempt(question, attempt, grader=shipped_grader(), cite=cite)
+        remarks = rubric_remarks(question)
+        return completed(replace(grade, remarks=(*remarks, *grade.remarks))) if remarks else grade
+
+    @cached_property
+    def _model_grader(self) -> ModelGrader | None:
+        if self.model is None or self.settings.grader == "offline":
+            return None
+        return ModelGrader(self.model, reply_tokens=self.settings.max_new_tokens)
+
+    def dispute(self, grade: Grade, number: int, argument: str, *, learner: str = "") -> Grade:
+        """The grade with key point `number` (from 1) judged again in the light of an argument; both verdicts are kept.
+
+        Raises GradingError for a point that was made or was not judged, and for an argument that is none.
+        """
+        check_dispute(grade, number, argument)
+        again, reason = self._judged_again(grade, number, argument)
+        disputed = with_dispute(grade, number, argument, again, reason)
+        self._keep(disputed, learner or self.settings.learner, 0)
+        return disputed
+
+    def _judged_again(self, grade: Grade, number: int, argument: str) -> tuple[Verdict, str]:
+        again, reason = judged_again(grade, number, argument, self._judge_offline)
+        if self._model_grader is None:
+            return again, reason
+        try:
+            return self._model_grader.weigh(grade, number, argument, again)
+        except (ReplyError, *MODEL_FAILURES) as error:
+            return again, f"{reason} {error} The offline grader judged alone."
+
+    def own_question(self, text: str, reference: str = "") -> Question:
+        """A question that is not in the bank, with key points drawn from a reference answer, or from what the guides say to it.
+
+        Raises QuestionError where there is no reference and the guides do not cover it, GradingError for a reference without a
+        sentence to grade by.
+        """
+        asked = checked_question(text)
+        if reference.strip():
+            return question_from_reference(asked, reference)
+        hits = self.retrieve(asked, count=self.settings.hit_count, merged=True)
+        if self.retriever.confidence(asked, hits) < self.settings.answer_threshold:
+            raise QuestionError(
+                f"The bank has no question like {asked!r}, and the guides do not cover it. Give a model answer to grade by: "
+                "--reference. Questions of the bank: tutor questions"
+            )
+        quoted = compose_answer(asked, hits, self.index.embedder, self.index.keywords.idf, max_words=SHORT_ANSWER_WORDS)
+        return question_from_guides(asked, *quoted)
+
+    def question_to_grade(self, id_or_text: str, reference: str = "") -> Question:
+        """The question of the bank with this id or wording; one of the learner's own where there is none, or a reference is given.
+
+        Raises QuestionError, naming the nearest ids, for an id that is unknown, and what `own_question` raises.
+        """
+        if reference.strip():
+            known = self._questions_by_id.get(id_or_text.strip())
+            return self.own_question(known.prompt if known else id_or_text, reference)
+        try:
+            return self.find_question(id_or_text)
+        except QuestionError:
+            # One word of ASCII is an id that was mistyped.
+            if " " not in id_or_text.strip() and id_or_text.isascii():
+                raise
+        return self.own_question(id_or_text)
+
+    def _keep(self, grade: Grade, learner: str, hints: int) -> None:
+        question = grade.question
         review = Review(
             question_id=question.id,
             topic=question.topic,
@@ -341,8 +658,7 @@ class Tutor:
             reviewed_at=datetime.now(UTC),
             hints=hints,
         )
-        self.progress.record_review(self.settings.learner, review)
-        return grade
+        self.progress.record_review(learner, review)
 
     def cite_section(self, section: str, text: str) -> Citation | None:
         """The passage of a guide section (`topic#anchor`) that supports a text; None where the section is not indexed."""
@@ -394,22 +710,3 @@ def checked_question(question: str) -> str:
             f"The question has {len(text):,} characters. Expected at most {MAX_QUESTION_CHARACTERS:,}: ask one thing at a time."
         )
     return text
-
-
-def _whole_section(hit: Hit, chunks: Sequence[Chunk]) -> tuple[tuple[AnswerSentence, ...], tuple[Citation, ...]]:
-    """All of the section that a hit stands in; a long one was cut into several passages, whose ends may overlap.
-
-    Of a passage that is not of these chunks, from another store, the passage itself.
-    """
-    section = (hit.chunk.document_id, hit.chunk.heading_path)
-    pieces = [chunk for chunk in chunks if (chunk.document_id, chunk.heading_path) == section] or [hit.chunk]
-    sentences: list[AnswerSentence] = []
-    citations: list[Citation] = []
-    said: set[str] = set()
-    for chunk in pieces:
-        new = [sentence for sentence in split_sentences(chunk.text) if sentence.text not in said]
-        said.update(sentence.text for sentence in new)
-        number = len(citations) + 1
-        sentences.extend(AnswerSentence(sentence.text, (number,), 1.0, sentence.kind) for sentence in new)
-        citations.append(Citation(number, chunk, "\n".join(sentence.text for sentence in new), hit.score))
-    return tuple(sentences), tuple(citations)

@@ -17,6 +17,7 @@ from ui.library_tab import build_library_tab
 from ui.page import INDEX_ERRORS, known_errors_shown
 from ui.practice_tab import build_practice_tab
 from ui.progress_tab import build_progress_tab
+from ui.render import typed
 
 _FOLDER = Path(__file__).parent
 _HEADER = """\
@@ -90,6 +91,8 @@ def build_app(tutor: Tutor) -> gr.Blocks:
         with gr.Column(visible=False, elem_id="trouble") as banner:
             message = gr.Markdown()
             mend = gr.Button("Build the index now", variant="primary", scale=0, min_width=180)
+        if tutor.model_problem:
+            gr.Markdown(f"**Answers are the guides' own words.** {typed(tutor.model_problem)}", elem_id="model-problem")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Chat", id="chat"):
                 asking = build_ask_tab(tutor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from threading import Event
@@ -10,9 +11,12 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from tutor.answers import Answer
+from tutor.grading import Grade
+from tutor.modes import MODE_WORDS, read_attempt
+from tutor.settings import EXTRACTIVE
 from tutor.tutor import Tutor, checked_question
 from ui.page import FORMULAS, KNOWN_ERRORS, known_errors_shown
-from ui.render import answer_markdown, as_typed, section_markdown, sources_markdown, typed
+from ui.render import answer_markdown, as_typed, grade_markdown, sources_markdown, typed
 
 EXAMPLES = (
     "What does batch normalization do differently at inference?",
@@ -27,19 +31,19 @@ _GREETING = "### What would you like to understand?\n\nAnswers quote the study g
 
 @dataclass(frozen=True)
 class Turn:
-    """A question and what became of it."""
+    """A message and what became of it."""
 
     question: str
     answer: Answer | None = None
-    is_detailed: bool = False
-    """Whether the whole section was asked for."""
+    grade: Grade | None = None
+    """Of a message that answers a question of the bank."""
     failure: str = ""
     """Why there is no answer; shown in its place."""
 
     @property
     def is_pending(self) -> bool:
         """Whether the answer is still to come."""
-        return self.answer is None and not self.failure
+        return self.answer is None and self.grade is None and not self.failure
 
 
 @dataclass(frozen=True)
@@ -54,18 +58,22 @@ class Conversation:
         return bool(self.turns) and self.turns[-1].is_pending
 
     @property
-    def history(self) -> list[str]:
-        """The questions before the last one."""
-        return [turn.question for turn in self.turns[:-1]]
+    def history(self) -> list[Answer]:
+        """The answers before the last question; of one that failed, the question alone."""
+        return [turn.answer or Answer(turn.question, turn.question) for turn in self.turns[:-1] if turn.grade is None]
 
-    def asking(self, question: str, *, instead_of: int | None = None, detailed: bool = False) -> Conversation:
+    def asking(self, question: str, *, instead_of: int | None = None) -> Conversation:
         """The conversation with a new question at its end, or in place of a turn and all that followed it."""
         kept = self.turns if instead_of is None else self.turns[:instead_of]
-        return Conversation((*kept, Turn(question, is_detailed=detailed)))
+        return Conversation((*kept, Turn(question)))
 
     def answered(self, answer: Answer) -> Conversation:
         """The conversation with the last question's answer, as far as it is known."""
         return self._with_last(replace(self.turns[-1], answer=answer))
+
+    def graded(self, grade: Grade) -> Conversation:
+        """The conversation with the grade of what the learner answered last."""
+        return self._with_last(replace(self.turns[-1], grade=grade))
 
     def failed(self, reason: str) -> Conversation:
         """The conversation with the reason why the last question has no answer."""
@@ -93,7 +101,7 @@ class StartedView(NamedTuple):
     question: str
     ask: gr.Button
     stop: gr.Button
-    more: gr.Button
+    forms: gr.Row
 
 
 class RestView(NamedTuple):
@@ -103,7 +111,7 @@ class RestView(NamedTuple):
     messages: list[dict[str, Any]]
     ask: gr.Button
     stop: gr.Button
-    more: gr.Button
+    forms: gr.Row
 
 
 @dataclass(frozen=True)
@@ -129,46 +137,46 @@ class AskHandlers:
         """Ask an edited question in place of the former one; what followed it goes."""
         return self._start(as_typed(str(message.value)), conversation, instead_of=_turn_of(message.index))
 
-    def more(self, conversation: Conversation) -> StartedView:
-        """Show the whole section for the last question, or the short answer again."""
-        if not conversation.turns:
-            raise gr.Error("Ask something first.", print_exception=False)
-        last = conversation.turns[-1]
-        return self._start(
-            last.question, conversation, instead_of=len(conversation.turns) - 1, detailed=not last.is_detailed
-        )
-
-    def _start(
-        self, question: str, conversation: Conversation, *, instead_of: int | None = None, detailed: bool = False
-    ) -> StartedView:
+    def _start(self, question: str, conversation: Conversation, *, instead_of: int | None = None) -> StartedView:
         if conversation.is_pending:
             raise gr.Error("The tutor is still answering. Wait for it, or press Stop.", print_exception=False)
         with known_errors_shown():
             asked = checked_question(question)
-        view = chat_view(conversation.asking(asked, instead_of=instead_of, detailed=detailed))
+        view = chat_view(conversation.asking(asked, instead_of=instead_of))
         return StartedView(
             *view,
             stop_event=Event(),
             question="",
             ask=gr.Button(visible=False),
             stop=gr.Button(visible=True),
-            more=gr.Button(visible=False),
+            forms=gr.Row(visible=False),
         )
 
-    def answer(self, conversation: Conversation, stop_event: Event) -> Iterator[ChatView]:
-        """The answer to the last question as it grows. Ends when `stop_event` is set; sets it when the page goes away."""
+    def answer(self, conversation: Conversation, stop_event: Event, guides_first: bool = False) -> Iterator[ChatView]:
+        """The answer to the last question as it grows, or the grade of the learner's own answer.
+
+        Ends when `stop_event` is set; sets it when the page goes away.
+        """
         if not conversation.is_pending:
             return
-        turn = conversation.turns[-1]
+        question, history = conversation.turns[-1].question, conversation.history
         try:
+            if attempt := read_attempt(question):
+                grade = self.tutor.grade(self.tutor.question_put(history), attempt)
+                yield chat_view(conversation.graded(grade))
+                return
             answers = self.tutor.stream_answer(
-                turn.question, conversation.history, detailed=turn.is_detailed, stop=stop_event
+                question, history, answer_from="guides-first" if guides_first else "guides-only", stop=stop_event
             )
             for answer in answers:
                 yield chat_view(conversation.answered(answer))
         except KNOWN_ERRORS as error:
             gr.Warning(str(error), duration=12)
             yield chat_view(conversation.failed(str(error)))
+        except Exception:
+            # Gradio runs nothing after a handler that raised: the page would wait for ever.
+            logging.getLogger(__name__).exception("The question %r could not be answered.", question)
+            yield chat_view(conversation.failed("Something went wrong. Try again."))
         finally:
             stop_event.set()
 
@@ -189,9 +197,7 @@ class AskHandlers:
             chat_messages(conversation),
             ask=gr.Button(visible=True),
             stop=gr.Button(visible=False),
-            more=gr.Button(
-                "Shorter answer" if last and last.is_detailed else "More: the whole section", visible=has_answer
-            ),
+            forms=gr.Row(visible=has_answer),
         )
 
     def show_source(self, conversation: Conversation, link: gr.EventData) -> str:
@@ -199,9 +205,9 @@ class AskHandlers:
         turn = int(str(link.target_id).split("-")[1])
         return turn_sources(conversation, turn)
 
-    def start_over(self) -> tuple[Conversation, list[dict[str, Any]], str, gr.Button]:
+    def start_over(self) -> tuple[Conversation, list[dict[str, Any]], str, gr.Row]:
         """An empty conversation."""
-        return *chat_view(Conversation()), gr.Button(visible=False)
+        return *chat_view(Conversation()), gr.Row(visible=False)
 
 
 def _turn_of(message_index: int | tuple[int, int]) -> int:
@@ -218,9 +224,7 @@ def turn_sources(conversation: Conversation, turn: int) -> str:
     """The sources panel for a turn; the empty panel where there is no such turn or no answer yet."""
     if not 0 <= turn < len(conversation.turns):
         return sources_markdown(None, 0)
-    shown = conversation.turns[turn]
-    # Of a whole section everything is quoted: marking all of it would mark nothing.
-    return sources_markdown(shown.answer, turn, highlight=not shown.is_detailed)
+    return sources_markdown(conversation.turns[turn].answer, turn)
 
 
 def chat_messages(conversation: Conversation) -> list[dict[str, Any]]:
@@ -234,7 +238,9 @@ def chat_messages(conversation: Conversation) -> list[dict[str, Any]]:
 
 def _reply(turn: Turn, number: int) -> str:
     if turn.answer is not None:
-        return section_markdown(turn.answer, number) if turn.is_detailed else answer_markdown(turn.answer, number)
+        return answer_markdown(turn.answer, number)
+    if turn.grade is not None:
+        return grade_markdown(turn.grade)
     if turn.failure:
         return f'<span class="failure">{typed(turn.failure)}</span>'
     return '<span class="pending">Looking in the guides …</span>'
@@ -284,26 +290,38 @@ def build_ask_tab(tutor: Tutor) -> AskTab:
                 )
                 ask = gr.Button("Ask", variant="primary", scale=0, min_width=88, elem_id="ask")
                 stop = gr.Button("Stop", variant="stop", scale=0, min_width=88, visible=False, elem_id="stop")
+            with gr.Row(elem_id="forms-row", visible=False) as forms:
+                buttons = [gr.Button(words, size="sm", scale=0, min_width=60) for words in MODE_WORDS.values()]
             with gr.Row(elem_id="after-row"):
-                more = gr.Button("More: the whole section", size="sm", visible=False, scale=0, elem_id="more")
+                guides_first = gr.Checkbox(
+                    tutor.settings.answer_from == "guides-first",
+                    label="Guides first, then the model's memory (marked)",
+                    # Without a model nobody else could answer.
+                    visible=tutor.model_name != EXTRACTIVE,
+                    container=False,
+                    elem_id="guides-first",
+                )
                 new = gr.Button("New conversation", size="sm", scale=0, elem_id="new")
         with gr.Column(scale=2, min_width=320, elem_id="sources-column"):
             sources = gr.Markdown(sources_markdown(None, 0), latex_delimiters=FORMULAS, elem_id="sources")
 
     view = [conversation, chat, sources]
-    started = [*view, stop_event, question, ask, stop, more]
-    rested = [conversation, chat, ask, stop, more]
+    started = [*view, stop_event, question, ask, stop, forms]
+    rested = [conversation, chat, ask, stop, forms]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     starts = [
         gr.on([question.submit, ask.click], handlers.ask, [question, conversation], started, **quiet),
         chat.example_select(handlers.ask_example, conversation, started, **quiet),
         chat.retry(handlers.retry, conversation, started, **quiet),
         chat.edit(handlers.edit, conversation, started, **quiet),
-        more.click(handlers.more, conversation, started, **quiet),
+        # A button says what the learner could have typed.
+        *(button.click(handlers.ask, [button, conversation], started, **quiet) for button in buttons),
     ]
-    answers = [start.success(handlers.answer, [conversation, stop_event], view, **quiet) for start in starts]
+    answers = [
+        start.success(handlers.answer, [conversation, stop_event, guides_first], view, **quiet) for start in starts
+    ]
     for answer in answers:
         answer.then(handlers.rest, conversation, rested, **quiet)
     stop.click(handlers.stop, [conversation, stop_event], rested, cancels=answers, **quiet)
-    new.click(handlers.start_over, None, [*view, more], cancels=answers, **quiet)
+    new.click(handlers.start_over, None, [*view, forms], cancels=answers, **quiet)
     return AskTab(conversation, sources)

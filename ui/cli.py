@@ -1,4 +1,4 @@
-"""The terminal face: `tutor serve | ask | chat | grade | questions | interview | progress | index | eval | doctor | settings`.
+"""The terminal face: `tutor serve | ask | search | chat | grade | questions | interview | progress | index | eval | doctor | settings`.
 
 Nothing heavy is imported before a command needs it, so that `tutor --help` answers at once.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -16,11 +16,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ui.models_cli import models_app
+
 if TYPE_CHECKING:
+    from evals.retrieval import RetrievalReport
     from index.build import Progress
+    from index.hits import Hit
+    from index.scope import Scope
     from tutor.answers import Answer
     from tutor.grading import Grade
-    from tutor.settings import Settings
+    from tutor.settings import AnswerFrom, Settings
     from tutor.tutor import Tutor
 
 app = typer.Typer(
@@ -37,6 +42,7 @@ train_app = typer.Typer(help="Train the models that the project ships.", no_args
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(train_app, name="train")
 app.add_typer(eval_app, name="eval")
+app.add_typer(models_app, name="models")
 
 
 class RankingName(StrEnum):
@@ -50,6 +56,13 @@ class RankingName(StrEnum):
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 Topic = Annotated[str, typer.Option(help="Only this topic, e.g. optimization.")]
 Level = Annotated[str, typer.Option(help="Only this level: junior, mid, senior or staff.")]
+_EXCERPT = 160
+"""Characters of a passage that a list of hits shows."""
+# What a search is narrowed to; each may be given more than once.
+Topics = Annotated[list[str] | None, typer.Option("--topic", help="Only guides on this topic; may be repeated.")]
+Levels = Annotated[list[str] | None, typer.Option("--level", help="Only guides of this level; may be repeated.")]
+Languages = Annotated[list[str] | None, typer.Option("--language", help="Only guides in this language: en, zh.")]
+Guides = Annotated[list[str] | None, typer.Option("--guide", help="Only this guide, e.g. optimization.md.")]
 
 
 @app.callback()
@@ -80,51 +93,139 @@ def serve(
 def ask(
     question: Annotated[str, typer.Argument(help="What you want to know.")],
     more: Annotated[bool, typer.Option("--more", help="Show the whole section.")] = False,
+    topic: Topics = None,
+    level: Levels = None,
+    language: Languages = None,
+    guide: Guides = None,
+    guides_first: Annotated[
+        bool, typer.Option("--guides-first", help="Let the model answer, marked, what the guides do not cover.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Answer one question, with citations.
 
     Example: tutor ask "What does BatchNorm do at inference?"
     """
-    answer = _open().ask(question, detailed=more)
+    source: AnswerFrom | None = "guides-first" if guides_first else None
+    answer = _open().ask(question, detailed=more, answer_from=source, within=_scope(topic, level, language, guide))
     _print_answer(answer, as_json=as_json)
+
+
+@app.command()
+def search(
+    question: Annotated[str, typer.Argument(help="What to look for.")],
+    count: Annotated[int, typer.Option(help="How many passages.", min=1, max=100)] = 5,
+    ranking: Annotated[RankingName, typer.Option(help="What orders them.")] = RankingName.FUSED,
+    topic: Topics = None,
+    level: Levels = None,
+    language: Languages = None,
+    guide: Guides = None,
+    as_json: Json = False,
+) -> None:
+    """Find passages, without an answer: each with its scores, the reason, and what stands around it.
+
+    Example: tutor search "learning rate warmup" --count 3 --language en
+    """
+    from tutor.records import search_record
+    from tutor.tutor import checked_question
+
+    tutor, within = _open(), _scope(topic, level, language, guide)
+    asked = checked_question(question)
+    hits = tutor.retrieve(asked, count=count, ranking=ranking.value, within=within, merged=True)
+    notes = tutor.retriever.notes(asked)
+    if as_json:
+        _print_json(search_record(asked, hits, ranking=ranking.value, notes=notes))
+        return
+    for note in notes:
+        _complain(note)
+    if not hits:
+        _console().print("No passage has a word of it. Search with other words, or leave out an option.")
+    for rank, hit in enumerate(hits, start=1):
+        _print_hit(hit, asked, rank)
 
 
 @app.command()
 def chat(as_json: Json = False) -> None:
     """Answer one question a line, from the terminal or a pipe; follow-ups are understood.
 
+    "shorter", "deeper", "a worked example", "an analogy", "in Chinese" and "quiz me on this" do that with the last answer;
+    "my answer: …" grades yours.
+
     Example: echo "What is dropout?" | tutor chat --json
     """
+    from tutor.grading import GradingError
+    from tutor.modes import read_attempt
     from tutor.tutor import QuestionError
 
     tutor = _open()
-    history: list[str] = []
+    history: list[Answer] = []
     for line in _lines("you> "):
         try:
+            if attempt := read_attempt(line):
+                _print_grade(tutor.grade(tutor.question_put(history), attempt), as_json=as_json)
+                continue
             answer = tutor.ask(line, history)
-        except QuestionError as error:
+        except (GradingError, QuestionError) as error:
             # One bad line of a pipe must not end the conversation.
             _complain(error)
             continue
-        history.append(line)
+        history.append(answer)
         _print_answer(answer, as_json=as_json)
 
 
 @app.command()
 def grade(
-    question: Annotated[str, typer.Option(help="Id or wording of a question of the bank.")],
-    answer: Annotated[str, typer.Option(help="Your answer; - reads it from standard input.")],
+    question: Annotated[
+        str, typer.Option(help="Id or wording of a question of the bank, or a question of your own.")
+    ] = "",
+    answer: Annotated[str, typer.Option(help="Your answer; - reads it from standard input.")] = "",
+    reference: Annotated[str, typer.Option(help="A model answer to grade by, in place of the bank's key points.")] = "",
+    dispute: Annotated[int, typer.Option(help="Number of a key point to be judged again.", min=0)] = 0,
+    argument: Annotated[str, typer.Option(help="Why: quote the words of your answer that make the point.")] = "",
+    batch: Annotated[
+        Path | None, typer.Option(help="CSV with the columns question and answer; learner and reference if you like.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="CSV to write the grades of --batch to.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Grade an answer key point by key point.
+    """Grade an answer key point by key point, or a file of answers.
+
+    A question that is not in the bank is graded by --reference, or by what the guides say to it.
 
     Example: tutor grade --question norm-batchnorm-train-inference --answer "It uses running statistics at inference."
     """
+    if batch is not None:
+        if question or answer or reference or dispute or as_json:
+            raise typer.BadParameter("--batch takes questions and answers from its file. Leave the other options out.")
+        if output is None or output.resolve() == batch.resolve():
+            raise typer.BadParameter("name another CSV file to write the grades to: --output graded.csv")
+        _grade_batch(batch, output)
+        return
+    if not question or output is not None:
+        raise typer.BadParameter("expected --question and --answer, or --batch and --output.")
+    if bool(dispute) != bool(argument):
+        raise typer.BadParameter("--dispute (the number of a key point) and --argument go together.")
     tutor = _open()
-    found = tutor.find_question(question)
+    found = tutor.question_to_grade(question, reference)
     result = tutor.grade(found, _standard_input() if answer == "-" else answer)
+    if dispute:
+        result = tutor.dispute(result, dispute, argument)
     _print_grade(result, as_json=as_json)
+
+
+def _grade_batch(batch: Path, output: Path) -> None:
+    from tutor.batch_grading import grade_batch, read_batch
+
+    tutor = _open()
+    rows = read_batch(batch, tutor.question_to_grade)
+    # With the mark at its head Excel reads the file as UTF-8.
+    with output.open("w", encoding="utf-8-sig", newline="") as file, _progress_bar() as bar:
+        failures = grade_batch(tutor, rows, file, progress=bar)
+    for line, reason in failures:
+        _complain(f"{batch}:{line}: {reason}")
+    _console().print(f"{len(rows.rows) - len(failures)} of {len(rows.rows)} answers graded: {output}")
+    if failures:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -325,7 +426,10 @@ def _list_documents(tutor: Tutor, *, as_json: bool) -> None:
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    measure: Annotated[bool, typer.Option("--measure", help="Load the language model and time it.")] = False,
+    as_json: Json = False,
+) -> None:
     """Look at versions, GPU, index and models: what is wrong, and how to mend it.
 
     Example: tutor doctor
@@ -335,7 +439,7 @@ def doctor(as_json: Json = False) -> None:
     from tutor.doctor import diagnose
 
     findings = []
-    for finding in diagnose(_settings()):
+    for finding in diagnose(_settings(), measure=measure):
         findings.append(finding)
         if not as_json:
             mark = {"ok": "ok  ", "note": "note", "wrong": "!!  "}[finding.health]
@@ -414,24 +518,40 @@ def eval_retrieval(
     fail_under: Annotated[
         list[str] | None, typer.Option(help="METRIC=VALUE, e.g. recall@5=0.8: exit with 1 below it.")
     ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(help="SETTING=VALUE,VALUE: measure with each; more than once for every combination."),
+    ] = None,
 ) -> None:
     """Measure retrieval: recall@1/5/10, MRR@10, nDCG@10, and whether the tutor declines what it should.
 
     Example: tutor eval retrieval --limit 5 --ranking fused
     """
     from evals.retrieval import run_retrieval_eval
+    from evals.sweep import read_grid, run_sweep, sweep_table
     from index.retriever import RANKINGS
 
     with _progress_bar() as bar:
-        report = run_retrieval_eval(
-            _settings(),
-            cases=cases,
-            guides=guides,
-            rankings=tuple(name for name in RANKINGS if not ranking or name in ranking),
-            limit=limit,
-            progress=bar,
-            predictions=predictions,
-        )
+
+        def run(changed: Mapping[str, str]) -> RetrievalReport:
+            return run_retrieval_eval(
+                _settings(**changed),
+                cases=cases,
+                guides=guides,
+                rankings=tuple(name for name in RANKINGS if not ranking or name in ranking),
+                limit=limit,
+                progress=bar,
+                predictions=predictions,
+            )
+
+        rows = run_sweep(read_grid(sweep or []), run)
+    if sweep:
+        _console().print(sweep_table(rows))
+        if json_file:
+            records = [row.as_dict() for row in rows]
+            json_file.write_text(json.dumps(records, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        return
+    report = rows[0].report
     _console().print(report.table)
     if json_file:
         json_file.write_text(json.dumps(report.as_dict(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -453,14 +573,104 @@ def train_encoder(
 
     The same pairs and seed give the same encoder. Put it in force by copying it over index/encoder.
     """
-    from index.encoder_training import corpus_pairs, docstring_pairs, read_pairs
     from index.encoder_training import train_encoder as train
+    from index.training_pairs import corpus_pairs, docstring_pairs, made_pairs, read_pairs
     from tutor.settings import CORPUS_FOLDER
 
     ours = corpus_pairs(CORPUS_FOLDER / "guides", CORPUS_FOLDER / "questions")
     with _progress_bar() as bar:
-        report = train([*read_pairs(pairs), *ours, docstring_pairs()], output, steps=steps, seed=seed, progress=bar)
+        given = read_pairs(pairs)
+        sources = [*given, *ours, docstring_pairs(), *made_pairs(given, seed=seed)]
+        report = train(sources, output, steps=steps, seed=seed, progress=bar)
     (output / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    _print_json(report)
+
+
+@eval_app.command("grading")
+def eval_grading(
+    cases: Annotated[
+        Path | None, typer.Option(help="Judged answers as JSON lines; our battery of attacks if left out.")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Write the score of each case here, one JSON object a line.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Only the first so many cases or questions; 0 for all.", min=0)] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here as JSON.")] = None,
+) -> None:
+    """Measure the offline grader: agreement with people on judged answers, or what it falls for.
+
+    A case has id, question, answer and a reference, references, key_point or key_points; score or label where people judged it.
+
+    Example: tutor eval grading --limit 1
+    """
+    from dataclasses import asdict
+
+    from evals.grading import agreement, read_grading_cases, score_cases, write_predictions
+    from tutor.grader import shipped_grader
+
+    if cases is None:
+        if predictions:
+            raise typer.BadParameter("--predictions needs --cases.")
+        figures: dict[str, Any] = _run_battery(limit)
+    else:
+        read = read_grading_cases(cases)[: limit or None]
+        scores = score_cases(read, shipped_grader())
+        if predictions:
+            write_predictions(predictions, read, scores)
+        found = agreement(read, scores)
+        figures = {name: asdict(figure) for name, figure in found.items()}
+        for name, figure in found.items():
+            typer.echo(f"{name:9} {figure.value:.3f}  (95 % {figure.low:.3f} to {figure.high:.3f}, by question)")
+        if not found:
+            typer.echo(f"{len(scores)} answers scored. None has a label to compare with.")
+    if json_file:
+        json_file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def _run_battery(limit: int) -> dict[str, Any]:
+    from corpus.questions import read_questions
+    from evals.grading_battery import pass_rates, run_battery
+    from tutor.grader import shipped_grader
+    from tutor.grading import grade_attempt
+    from tutor.settings import CORPUS_FOLDER
+
+    bank, _ = read_questions([CORPUS_FOLDER / "questions"])
+    trials = run_battery(
+        bank[: limit or None],
+        lambda question, attempt: grade_attempt(
+            question, attempt, grader=shipped_grader(), cite=lambda _section, _text: None
+        ),
+    )
+    rates = pass_rates(trials)
+    for kind, (passed, tried) in rates.items():
+        typer.echo(f"{passed / tried:6.1%}  {passed}/{tried}  {kind}")
+    return {kind: {"passed": passed, "tried": tried} for kind, (passed, tried) in rates.items()}
+
+
+@train_app.command("grader")
+def train_grader(
+    data: Annotated[Path, typer.Option(help="Folder of judged answers: beetle.jsonl, scientsbank.jsonl and so on.")],
+    texts: Annotated[Path, typer.Option(help="Folder of *.jsonl files with {q, d} a line, to learn words from.")],
+    output: Annotated[Path, typer.Option(help="Folder to write the grader to.")],
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+) -> None:
+    """Train the offline grader on answers that people judged; some minutes on one core.
+
+    The same data and seed give the same grader. Put it in force by copying it over tutor/grader.
+    """
+    from tutor.grader_training import train_grader as train
+    from tutor.settings import CORPUS_FOLDER
+
+    with _progress_bar() as bar:
+        report = train(
+            data,
+            texts,
+            output,
+            guides=CORPUS_FOLDER / "guides",
+            bank=CORPUS_FOLDER / "questions",
+            seed=seed,
+            progress=bar,
+        )
     _print_json(report)
 
 
@@ -497,6 +707,8 @@ def _open(settings: Settings | None = None, *, refresh: bool = False) -> Tutor:
             _complain(f"left out {problem}")
     for problem in tutor.question_problems:
         _complain(f"left out {problem}")
+    if tutor.model_problem:
+        _complain(f"{tutor.model_problem} Answers are the guides' own words.")
     return tutor
 
 
@@ -538,14 +750,37 @@ def _print_answer(answer: Answer, *, as_json: bool) -> None:
         return
     if answer.standalone_question != answer.question:
         typer.echo(f"(searched for: {answer.standalone_question})\n")
-    if not answer.answered:
+    for note in answer.notes:
+        _complain(note)
+    if not answer.answered or answer.is_from_memory:
         typer.echo("The guides do not cover this.")
         for hit in answer.suggestions:
             typer.echo(f"  nearest: {hit.chunk.title} > {hit.chunk.path}")
+    if not answer.answered:
         return
+    if answer.is_from_memory:
+        typer.echo(f"\nFrom the memory of {answer.model}, checked by nothing:")
     typer.echo(f"{answer.text}\n")
+    if answer.quiz is not None:
+        typer.echo("Answer with: my answer: …")
     for citation in answer.citations:
         typer.echo(f"[{citation.number}] {citation.chunk.title} > {citation.chunk.path} ({citation.chunk.place})")
+
+
+def _print_hit(hit: Hit, question: str, rank: int) -> None:
+    from ui.render import reason_line
+
+    chunk = hit.chunk
+    typer.echo(f"{rank}. {chunk.title} > {chunk.path} ({chunk.place})")
+    scores = {"fused": hit.score, "dense": hit.dense_score, "keyword": hit.keyword_score, "heading": hit.heading_score}
+    typer.echo("   " + "  ".join(f"{name} {score:.3f}" for name, score in scores.items()))
+    typer.echo(f"   {reason_line(hit, question)}")
+    typer.echo(f"   {' '.join(chunk.text.split())[:_EXCERPT]}")
+    for place, other in (("before", hit.around.before), ("after", hit.around.after)):
+        if other:
+            typer.echo(f"   {place}: {other.path}")
+    for same in hit.also:
+        typer.echo(f"   says the same: {same.title} > {same.path} ({same.place})")
 
 
 def _print_grade(grade: Grade, *, as_json: bool) -> None:
@@ -555,8 +790,12 @@ def _print_grade(grade: Grade, *, as_json: bool) -> None:
         _print_json(grade_record(grade))
         return
     typer.echo(f"Score: {'not judged' if grade.score is None else f'{grade.score:.0%}'}  ({grade.question.id})")
-    for verdict in grade.verdicts:
-        typer.echo(f"  {verdict.verdict:<12} [{verdict.key_point.weight:g}] {verdict.key_point.text}")
+    for number, verdict in enumerate(grade.verdicts, start=1):
+        typer.echo(f"{number:>2}. {verdict.verdict:<12} [{verdict.key_point.weight:g}] {verdict.key_point.text}")
+        if verdict.doubt:
+            typer.echo(f"               uncertain: {verdict.doubt}")
+        if verdict.dispute:
+            typer.echo(f"               disputed (it was {verdict.dispute.before.verdict}): {verdict.dispute.reason}")
         if verdict.evidence:
             typer.echo(f"               you: {verdict.evidence}")
         if verdict.verdict != "made" and verdict.citation:
@@ -567,6 +806,17 @@ def _print_grade(grade: Grade, *, as_json: bool) -> None:
     typer.echo(grade.feedback)
     if grade.follow_up:
         typer.echo(f"Follow-up: {grade.follow_up}")
+
+
+def _scope(
+    topics: Sequence[str] | None,
+    levels: Sequence[str] | None,
+    languages: Sequence[str] | None,
+    guides: Sequence[str] | None,
+) -> Scope:
+    from index.scope import Scope
+
+    return Scope(tuple(guides or ()), tuple(topics or ()), tuple(languages or ()), tuple(levels or ()))
 
 
 def _check_choices(tutor: Tutor, topic: str, level: str) -> None:
@@ -619,11 +869,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _is_misuse(error: Exception) -> bool:
+    from index.scope import ScopeError
     from tutor.grading import GradingError
     from tutor.settings import SettingsError
     from tutor.tutor import QuestionError
 
-    return isinstance(error, GradingError | QuestionError | SettingsError | FileNotFoundError)
+    return isinstance(error, GradingError | QuestionError | ScopeError | SettingsError | FileNotFoundError)
 
 
 def _one_line(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from corpus.documents import Problem, UnreadableFileError, read_document
+from corpus.documents import Problem, reason
 from index.build import BuildReport, Progress
 from tutor.tutor import Tutor
 from ui.page import FORMULAS, INDEX_ERRORS, KNOWN_ERRORS, known_errors_shown
@@ -63,12 +63,10 @@ class LibraryHandlers:
         problems: list[Problem] = []
         for file in map(Path, files or ()):
             try:
-                # The reason for a bad file is found before anything is copied or indexed.
-                read_document(file, file.name)
                 reports.append(self.tutor.upload_guide(file, progress=_shown_by(progress, file.name)))
                 problems.extend(problem for problem in reports[-1].problems if problem.path.endswith(file.name))
-            except (*KNOWN_ERRORS, UnreadableFileError, ValueError, OSError) as error:
-                problems.append(Problem(file.name, 0, str(error)))
+            except (*KNOWN_ERRORS, ValueError, OSError) as error:
+                problems.append(Problem(file.name, 0, reason(error)))
         return UploadView(upload_markdown(reports, problems), None, *self.refresh())
 
     def read(self, document_id: str | None) -> str:

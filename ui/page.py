@@ -9,6 +9,7 @@ import gradio as gr
 
 from corpus.documents import UnreadableFileError
 from index.build import IndexBusyError
+from index.embedder import ModelFolderError
 from index.passage_index import IndexDamagedError, IndexMissingError, IndexStaleError
 from tutor.grading import GradingError
 from tutor.language_model import ModelUnavailableError
@@ -25,6 +26,7 @@ KNOWN_ERRORS = (
     *INDEX_ERRORS,
     GradingError,
     IndexBusyError,
+    ModelFolderError,
     ModelUnavailableError,
     ProgressError,
     QuestionError,

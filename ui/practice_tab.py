@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from corpus.questions import LEVELS, Question
+from tutor.grading import Grade
 from tutor.tutor import Tutor
 from ui.page import FORMULAS, known_errors_shown, topic_titles
 from ui.render import grade_markdown, hints_markdown, question_markdown, topic_label
@@ -29,10 +30,12 @@ class Practice:
     """How many hints were shown."""
     asked: tuple[str, ...] = ()
     """Ids of the questions of this visit, so that none comes twice before all have come."""
+    grade: Grade | None = None
+    """Of the last attempt at the present question."""
 
     def with_question(self, question: Question) -> Practice:
         """A new question, without hints."""
-        return Practice(question, 0, (*self.asked, question.id))
+        return Practice(question, asked=(*self.asked, question.id))
 
     def with_hint(self) -> Practice:
         """One hint more, as far as there are any."""
@@ -51,14 +54,19 @@ class QuestionView(NamedTuple):
     workplace: gr.Column
     grade: gr.Markdown
     next: gr.Button
+    dispute: gr.Accordion
     get: gr.Button
 
 
 class GradeView(NamedTuple):
     """What changes with a grade, in the order of the tab's `on_grade`."""
 
+    practice: Practice
     grade: gr.Markdown
     next: gr.Button
+    dispute: gr.Accordion
+    point: gr.Dropdown
+    argument: str
 
 
 class HintView(NamedTuple):
@@ -98,7 +106,15 @@ class PracticeHandlers:
         question = _asked(practice)
         with known_errors_shown():
             grade = self.tutor.grade(question, attempt, hints=practice.hints)
-        return GradeView(gr.Markdown(grade_markdown(grade), visible=True), gr.Button(visible=True))
+        return grade_view(replace(practice, grade=grade), grade)
+
+    def dispute(self, point: int | None, argument: str, practice: Practice) -> GradeView:
+        """Have a key point of the last grade judged again; both verdicts are kept."""
+        if practice.grade is None or point is None:
+            raise gr.Error("Choose the point that you dispute.", print_exception=False)
+        with known_errors_shown():
+            grade = self.tutor.dispute(practice.grade, point, argument)
+        return grade_view(replace(practice, grade=grade), grade)
 
     def topics(self) -> list[tuple[str, str]]:
         """The choices of the topic list."""
@@ -129,7 +145,25 @@ def question_view(practice: Practice, topic: str) -> QuestionView:
         workplace=gr.Column(visible=True),
         grade=gr.Markdown("", visible=False),
         next=gr.Button(visible=False),
+        dispute=gr.Accordion(visible=False),
         get=gr.Button("New question", variant="secondary"),
+    )
+
+
+def grade_view(practice: Practice, grade: Grade) -> GradeView:
+    """The grade, and the points of it that can be disputed."""
+    points = [
+        (f"{number}. {verdict.key_point.text}", number)
+        for number, verdict in enumerate(grade.verdicts, start=1)
+        if verdict.verdict not in {"made", "unjudged"}
+    ]
+    return GradeView(
+        practice,
+        gr.Markdown(grade_markdown(grade), visible=True),
+        gr.Button(visible=True),
+        dispute=gr.Accordion(visible=bool(points), open=False),
+        point=gr.Dropdown(choices=points, value=None),
+        argument="",
     )
 
 
@@ -174,10 +208,20 @@ def build_practice_tab(tutor: Tutor) -> PracticeTab:
                 hint = gr.Button("Hint", scale=0, min_width=120, elem_id="hint")
                 skip = gr.Button("Skip", scale=0, min_width=90, elem_id="skip")
         card = gr.Markdown(visible=False, latex_delimiters=FORMULAS, elem_id="grade-card")
+        with gr.Accordion("Dispute a point", visible=False, open=False, elem_id="dispute") as dispute:
+            point = gr.Dropdown([], label="Key point", elem_id="disputed-point")
+            argument = gr.Textbox(
+                label="Your argument",
+                placeholder="Quote the words of your answer that make the point, and say what you mean by them.",
+                lines=2,
+                elem_id="argument",
+            )
+            judge_again = gr.Button("Judge it again", elem_id="judge-again")
         follow = gr.Button("Next question", variant="primary", visible=False, elem_id="next")
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    on_question = [practice, question, hints, attempt, hint, workplace, card, follow, get]
+    on_question = [practice, question, hints, attempt, hint, workplace, card, follow, dispute, get]
+    on_grade = [practice, card, follow, dispute, point, argument]
     chosen = gr.on(
         [get.click, skip.click, follow.click], handlers.next_question, [topic, level, practice], on_question, **quiet
     )
@@ -187,9 +231,12 @@ def build_practice_tab(tutor: Tutor) -> PracticeTab:
         [grade.click, attempt.submit],
         handlers.grade,
         [attempt, practice],
-        [card, follow],
+        on_grade,
         api_visibility="private",
         show_progress="minimal",
     )
     graded.success(None, js=_SHOW_GRADE)
+    judge_again.click(
+        handlers.dispute, [point, argument, practice], on_grade, api_visibility="private", show_progress="minimal"
+    )
     return PracticeTab(graded, topic, handlers)

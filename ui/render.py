@@ -10,7 +10,8 @@ from __future__ import annotations
 import html
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import quote as url_quote
 
@@ -19,9 +20,12 @@ from corpus.documents import Document, Problem
 from corpus.questions import Question
 from corpus.sentences import split_sentences
 from index.build import BuildReport
+from index.hits import Hit, typed_words
 from index.passage_index import IndexedDocument
-from tutor.answers import Answer, AnswerSentence, Citation
+from tutor.answers import NOT_IN_THE_GUIDES, Answer, AnswerSentence, Citation
 from tutor.grading import FoundMisconception, Grade, Verdict, VerdictName
+from tutor.injections import without_instructions
+from tutor.modes import AnswerMode
 from tutor.progress import MissedPoint, TopicProgress
 from tutor.settings import EXTRACTIVE
 
@@ -32,7 +36,6 @@ VERDICT_LABELS: Mapping[VerdictName, str] = {
     "contradicted": "≠ Contradicted",
     "unjudged": "– Not judged",
 }
-NOT_IN_THE_GUIDES = "⚠ not in the guides"
 
 # Text of guides never holds these characters of the private use area: they carry tags safely through the escaping.
 _MARK_OPEN, _MARK_CLOSE, _BLOCK_OPEN, _BLOCK_CLOSE = "\ue000", "\ue001", "\ue002", "\ue003"
@@ -131,25 +134,59 @@ def as_typed(shown: str) -> str:
 
 def answer_markdown(answer: Answer, turn: int) -> str:
     """The answer with a chip after what each source supports; of a question the guides do not cover, what is near."""
-    return _searched(answer) + (_answered(answer, turn) if answer.answered else _declined(answer, turn))
+    if answer.quiz is not None:
+        shown = _put(answer.quiz)
+    elif answer.is_from_memory or not answer.answered:
+        shown = _declined(answer, turn)
+    elif _is_whole(answer):
+        shown = _sections(answer, turn)
+    else:
+        shown = _answered(answer, turn)
+    return _searched(answer) + shown
 
 
 def _searched(answer: Answer) -> str:
-    if answer.standalone_question == answer.question:
-        return ""
-    return f'<span class="searched">Searched for: {_line(answer.standalone_question)}</span>\n\n'
+    lines = list(answer.notes)
+    if answer.standalone_question != answer.question:
+        lines.insert(0, f"Searched for: {answer.standalone_question}")
+    return "".join(f'<span class="searched">{_line(line)}</span>\n\n' for line in lines)
 
 
-def section_markdown(answer: Answer, turn: int) -> str:
+def _is_whole(answer: Answer) -> bool:
+    """Whether it quotes whole sections."""
+    return answer.mode is AnswerMode.DEEPER and answer.model == EXTRACTIVE
+
+
+def _sections(answer: Answer, turn: int) -> str:
     """The whole section behind an answer, in the paragraphs of its guide rather than sentence by sentence."""
-    if not answer.answered:
-        return answer_markdown(answer, turn)
     titles = {citation.number: _where(citation.chunk) for citation in answer.citations}
-    sections = [
-        f"**{_line(citation.chunk.heading)}** {_chips((citation.number,), turn, titles)}\n\n{passage_markdown(citation.chunk)}"
+    return "\n\n".join(
+        f"**{_line(citation.chunk.heading)}** {_chips((citation.number,), turn, titles)}\n\n"
+        + passage_markdown(replace(citation.chunk, text=without_instructions(citation.chunk.text)))
         for citation in answer.citations
-    ]
-    return _searched(answer) + "\n\n".join(sections)
+    )
+
+
+def _put(question: Question) -> str:
+    """A question of the bank that is put to the learner in the chat."""
+    translation = f"\n\n{said(question.translation)}" if question.translation else ""
+    return (
+        f"**{page_markdown(question.prompt)}**{translation}\n\n"
+        f'<small class="signature">{_line(question.topic)} · {question.level}. To be graded, reply with: my answer: …</small>'
+    )
+
+
+def _remembered(answer: Answer) -> str:
+    """What the model says without the guides: a block of its own, which says so before and not by its looks alone."""
+    parts: list[str] = []
+    for index, sentence in enumerate(answer.sentences):
+        if index:
+            parts.append(_between(answer.sentences[index - 1], sentence, is_quoted=False))
+        parts.append(f"- {page_markdown(sentence.text)}" if sentence.kind == "item" else page_markdown(sentence.text))
+    return (
+        f'<div class="memory">\n\n<small class="unsupported-note">{NOT_IN_THE_GUIDES}: from the memory of {_line(answer.model)}, '
+        f"checked by nothing</small>\n\n{''.join(parts)}\n\n</div>"
+    )
 
 
 def _answered(answer: Answer, turn: int) -> str:
@@ -208,9 +245,13 @@ def _chips(numbers: Sequence[int], turn: int, titles: Mapping[int, str]) -> str:
 
 
 def _declined(answer: Answer, turn: int) -> str:
-    text = "**The guides do not cover this.** I answer from the guides alone, so I will not guess."
+    text = "**The guides do not cover this.**"
+    if answer.is_from_memory:
+        text += f"\n\n{_remembered(answer)}"
+    else:
+        text += " I answer from the guides alone, so I will not guess."
     if not answer.suggestions:
-        return f"{text} Ask in other words, or add a guide in the Library."
+        return text if answer.is_from_memory else f"{text} Ask in other words, or add a guide in the Library."
     near = [
         f"- [{_line(_where(hit.chunk))}](#source-{turn}-{number})"
         for number, hit in enumerate(answer.suggestions, start=1)
@@ -221,16 +262,24 @@ def _declined(answer: Answer, turn: int) -> str:
 # Sources
 
 
-def sources_markdown(answer: Answer | None, turn: int, *, highlight: bool = True) -> str:
+def sources_markdown(answer: Answer | None, turn: int) -> str:
     """The passages that an answer rests on, the quoted words marked; of a declined question, the nearest passages."""
-    if answer is None:
+    if answer is None or answer.quiz is not None:
         return (
             "### Sources\n\n"
             '<p class="empty">Every number in an answer leads to the passage it comes from. The passages appear here.</p>'
         )
-    if not answer.answered:
+    if answer.suggestions or not answer.answered:
         cards = [
-            _source_card(hit.chunk, "", f"source-{turn}-{number}", str(number), is_open=False)
+            _source_card(
+                hit.chunk,
+                "",
+                f"source-{turn}-{number}",
+                str(number),
+                is_open=False,
+                hit=hit,
+                question=answer.standalone_question,
+            )
             for number, hit in enumerate(answer.suggestions, start=1)
         ]
         title = "Nearest sections"
@@ -238,10 +287,13 @@ def sources_markdown(answer: Answer | None, turn: int, *, highlight: bool = True
         cards = [
             _source_card(
                 citation.chunk,
-                citation.quote if highlight else "",
+                # Of a whole section everything is quoted: marking all of it would mark nothing.
+                "" if _is_whole(answer) else citation.quote,
                 f"source-{turn}-{citation.number}",
                 str(citation.number),
                 is_open=citation.number == 1,
+                hit=citation.hit,
+                question=answer.standalone_question,
             )
             for citation in answer.citations
         ]
@@ -250,7 +302,15 @@ def sources_markdown(answer: Answer | None, turn: int, *, highlight: bool = True
     return "\n\n".join((f"### {title}", for_question, *cards))
 
 
-def _source_card(chunk: Chunk, quote: str, identifier: str, number: str, *, is_open: bool) -> str:
+def reason_line(hit: Hit, question: str) -> str:
+    """Why a search for the question found a passage: `matches: dropout, inference · likeness in meaning .71`."""
+    matched = ", ".join(typed_words(question, hit.matched)) or "no word"
+    return f"matches: {matched} · likeness in meaning {f'{hit.dense_score:.2f}'.replace('0.', '.', 1)}"
+
+
+def _source_card(
+    chunk: Chunk, quote: str, identifier: str, number: str, *, is_open: bool, hit: Hit | None = None, question: str = ""
+) -> str:
     line = f", line {chunk.start_line}" if chunk.start_line else ""
     place = chunk.place if chunk.page else f"{chunk.document_id}{line}"
     path = " › ".join((chunk.title, *chunk.heading_path[:-1]))
@@ -260,11 +320,22 @@ def _source_card(chunk: Chunk, quote: str, identifier: str, number: str, *, is_o
             f'<details class="source" id="{identifier}"{" open" if is_open else ""}>\n'
             f'<summary>{label}<span class="where"><b>{html.escape(chunk.heading)}</b> '
             f"<small>{html.escape(path)} · {html.escape(place)}</small></span></summary>",
+            *([f'<small class="why">{html.escape(reason_line(hit, question))}</small>'] if hit else []),
             passage_markdown(chunk, quote),
-            f"[Open the guide here]({read_link(chunk.document_id, anchor(chunk.heading))})",
+            " · ".join((f"[Open the guide here]({_section_link(chunk)})", *(_neighbour_links(hit) if hit else ()))),
             "</details>",
         )
     )
+
+
+def _neighbour_links(hit: Hit) -> Iterator[str]:
+    for place, chunk in (("before", hit.around.before), ("after", hit.around.after)):
+        if chunk:
+            yield f"{place}: [{_line(chunk.heading)}]({_section_link(chunk)})"
+
+
+def _section_link(chunk: Chunk) -> str:
+    return read_link(chunk.document_id, anchor(chunk.heading))
 
 
 def passage_markdown(chunk: Chunk, quote: str = "") -> str:
@@ -370,13 +441,19 @@ def _band(score: float) -> str:
 
 
 def _verdict_row(verdict: Verdict, number: int) -> str:
+    uncertain = ' <span class="badge uncertain">? Uncertain</span>' if verdict.doubt else ""
     rows = [
         f'<div class="verdict {verdict.verdict}">',
-        f'<span class="badge">{VERDICT_LABELS[verdict.verdict]}</span> {page_markdown(verdict.key_point.text)} '
+        f'<span class="badge">{VERDICT_LABELS[verdict.verdict]}</span>{uncertain} {page_markdown(verdict.key_point.text)} '
         f'<small class="weight">weight {verdict.key_point.weight:g}</small>',
     ]
     if verdict.evidence:
         rows.append(f"> You said: “{said(verdict.evidence)}”")
+    if verdict.doubt:
+        rows.append(f"Uncertain: {said(verdict.doubt)}")
+    if verdict.dispute:
+        before = VERDICT_LABELS[verdict.dispute.before.verdict]
+        rows.append(f"Disputed (it was {before}): “{said(verdict.dispute.argument)}” {said(verdict.dispute.reason)}")
     if verdict.citation:
         rows.append(_cited(verdict.citation, f"point-{number}"))
     return "\n\n".join((*rows, "</div>"))

@@ -1,0 +1,103 @@
+"""The shipped grader on answers with references and key points."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tutor.grader import SHIPPED_GRADER, Grader, GraderWeights, asked_stems, is_blank, is_keyword_list, shipped_grader
+from tutor.similarity import FEATURES, SIGNS
+
+QUESTION = "How does merge sort work?"
+REFERENCE = "It splits the array into two halves, sorts each of them recursively, and merges the sorted halves."
+
+
+def score(answer: str, **given: list[str]) -> float:
+    return shipped_grader().score_answer(QUESTION, answer, **(given or {"references": [REFERENCE]}))
+
+
+def test_reference_itself_earns_nearly_all():
+    assert score(REFERENCE) >= 0.9
+
+
+def test_paraphrase_earns_more_than_an_answer_to_another_question():
+    paraphrase = score(
+        "The list is divided in half, both halves get sorted, then the two sorted lists are joined again."
+    )
+
+    assert paraphrase > score("A stack hands out the element that was put in last.") + 0.2
+
+
+@pytest.mark.parametrize("answer", ["", "  ", "I don't know.", "no idea, sorry", QUESTION])
+def test_answer_that_says_nothing_earns_nothing(answer: str):
+    assert score(answer) == 0
+
+
+def test_denied_reference_earns_little():
+    assert score(f"It is not true that {REFERENCE.lower()}") <= 0.2
+
+
+def test_keywords_and_shuffled_words_earn_about_half_at_most():
+    assert score("splits, array, halves, sorts, recursively, merges, sorted") <= 0.6
+    assert (
+        score("halves and splits each the merges into recursively array two of sorted sorts It the them halves") <= 0.6
+    )
+
+
+def test_best_of_several_references_counts():
+    other = "Divide and conquer."
+
+    assert score(other, references=[REFERENCE, other]) > score(other)
+
+
+def test_key_points_stand_in_for_a_reference():
+    points = ["The array is split into halves.", "Each half is sorted recursively.", "The sorted halves are merged."]
+
+    assert score(" ".join(points), key_points=points) > score(points[0], key_points=points)
+
+
+def test_answer_without_anything_to_judge_it_by_is_refused():
+    with pytest.raises(ValueError, match="Expected a reference or key points"):
+        shipped_grader().score_answer(QUESTION, "An answer.")
+
+
+def test_no_weight_has_the_wrong_sign():
+    weights = shipped_grader().weights
+
+    assert all(sign * weight >= 0 for sign, weight in zip(SIGNS, weights.weights, strict=True))
+
+
+def test_weights_of_other_features_are_refused(tmp_path: Path):
+    data = json.loads((SHIPPED_GRADER / "weights.json").read_text(encoding="utf-8"))
+    data["features"].pop(FEATURES[0])
+    (tmp_path / "weights.json").write_text(json.dumps(data), encoding="utf-8")
+
+    with pytest.raises(ValueError, match="tutor train grader"):
+        GraderWeights.load(tmp_path / "weights.json")
+
+
+def test_folder_without_a_grader_is_refused(tmp_path: Path):
+    with pytest.raises(FileNotFoundError):
+        Grader.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("gradient, momentum, variance, bias", True),
+        ("The gradient has a momentum.", False),
+        ("momentum", False),
+        ("训练 推理 激活", False),
+    ],
+)
+def test_keyword_list_is_told_from_a_sentence(text: str, expected: bool):
+    assert is_keyword_list(text) is expected
+
+
+def test_not_knowing_is_told_from_an_answer_that_hedges():
+    asked = asked_stems([QUESTION])
+
+    assert is_blank("I don't know how merge sort works.", asked)
+    assert not is_blank(f"I am not sure, but I think that {REFERENCE}", asked)

@@ -1,0 +1,314 @@
+"""The shipped grader: how far an attempt says what a key point or a reference says. Weights beside it, NumPy alone.
+
+A logistic regression over the features of `similarity`, each weight held to the sign that its feature must have, so that no
+habit of one training set can make a better answer count less. `docs/grader.md` says what it was trained on and how good it is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpus.documents import language_of
+from corpus.sentences import split_sentences
+from index.static_encoder import Vectors
+from index.words import STOP_WORDS, words
+from tutor.similarity import (
+    FEATURES,
+    GROWING,
+    POSITION,
+    Comparison,
+    Lexicon,
+    Wording,
+    compare,
+    order_kept,
+    wording,
+)
+
+SHIPPED_GRADER = Path(__file__).parent / "grader"
+MAX_WINDOWS = 600
+_MIN_LIST_WORDS = 9
+_MIN_LIST_ITEMS = 3
+_MAX_ITEM_WORDS = 1.5
+_FUNCTION_SHARE = 0.1
+_LIST_DEGREE = 0.55
+"""What keywords or words without order can reach: half."""
+_KNOWN_ORDER, _KNOWN_FLOW = 0.5, 0.0
+_MAX_BLANK_WORDS = 4
+_DOES_NOT_KNOW = re.compile(
+    r"\b(?:i )?(?:really )?(?:don'?t|don’t|do not) (?:know|remember|recall)\b|\bno idea\b|\bnot sure\b|\bno clue\b|\bi give up\b|不知道|不清楚|不会|忘了",
+    re.IGNORECASE,
+)
+_SHARPNESS = 2.5
+"""Steeper than the judgements ask for: an answer off the subject must earn next to nothing, and a full one nearly all."""
+_WORD_DEGREE = 0.4
+"""What a single word can reach, where the point is no single word."""
+RATIO_RANGE = (-1.5, 0.7)
+
+
+@dataclass(frozen=True)
+class PointMatch:
+    """How far an attempt says one key point."""
+
+    degree: float
+    """0 to 1; 0.5 where the point is as likely made as not."""
+    evidence: tuple[int, ...]
+    """The windows that say it."""
+    denied_degree: float
+    """How far a window would say it, were it not for a denial."""
+    denied_by: int
+    """That window; -1 where none denies."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """Every point beside every window."""
+
+    says: Vectors
+    """Degrees to which a window says a point, shape (points, windows); 0 where it denies it."""
+    denies: Vectors
+    """Degrees to which a window would say the point that it denies; 0 where it denies nothing."""
+    caps: Vectors
+    """The most that each window may reach: half for keywords and shuffled words, nothing for an echo of the question."""
+    comparison: Comparison
+    starts: NDArray[np.int64]
+    """Where each point's phrasings start among the references."""
+    weights: GraderWeights
+
+    def matches(self, points: Sequence[int], windows: Sequence[int], *, makes: float) -> list[PointMatch]:
+        """The points by these windows: each alone, and all that agree together, so that a window more never lowers a degree.
+
+        A window that makes any point contradicts none: neighbouring points share words.
+        """
+        if not len(windows):
+            return [PointMatch(0.0, (), 0.0, -1) for _ in points]
+        kept = np.array(windows)
+        together = _degree(self.weights.together_logits(self.comparison.together(kept)))
+        together = np.minimum(np.maximum.reduceat(together, self.starts), self.caps[kept].max())
+        idle = self.says[list(points)].max(axis=0) < makes
+        result = []
+        for point in points:
+            singly, denied = self.says[point, kept], np.where(idle, self.denies[point], 0)[kept]
+            best, denier = int(singly.argmax()), int(denied.argmax())
+            evidence: tuple[int, ...] = (windows[best],)
+            if together[point] > singly[best]:
+                first, *rest = np.argsort(-singly, kind="stable")[:2].tolist()
+                evidence = tuple(windows[place] for place in sorted([first, *rest]))
+            result.append(
+                PointMatch(
+                    max(float(singly[best]), float(together[point])),
+                    evidence,
+                    float(denied[denier]),
+                    windows[denier] if denied[denier] > 0 else -1,
+                )
+            )
+        return result
+
+
+@dataclass(frozen=True)
+class GraderWeights:
+    """What training learned. Features are first centred and scaled."""
+
+    centre: Vectors
+    scale: Vectors
+    weights: Vectors
+    bias: float
+    together_bias: float
+    """Logit added where a point is spread over several sentences, for the features that cannot be looked at there."""
+    answer: Vectors
+    """Weights of whole-answer scoring: the whole reference, its parts one by one, the log ratio of lengths, several
+    references, bias."""
+
+    def logits(self, features: Vectors) -> Vectors:
+        """Log odds that the reference is said; features in the last axis."""
+        scaled = np.clip((features - self.centre) / self.scale, -4, 4)
+        return np.asarray(scaled @ self.weights + self.bias, dtype=np.float32)
+
+    def together_logits(self, features: Vectors) -> Vectors:
+        """The same for several sentences at once, by the features that another sentence can only better."""
+        growing = np.array([name in GROWING for name in FEATURES])
+        scaled = np.clip((features - self.centre) / self.scale, -4, 4)
+        return np.asarray(scaled[..., growing] @ self.weights[growing] + self.together_bias, dtype=np.float32)
+
+    def answer_inputs(self, features: Vectors, ratio: float) -> Vectors:
+        """What whole-answer scoring weighs of one reference: its log odds, the mean of its parts', and the log ratio of lengths."""
+        logits = self.logits(features)
+        best = logits.max(axis=1)
+        parts = best[1:].mean() if len(best) > 1 else best[0]
+        return np.array([logits[0, 0], parts, np.clip(ratio, *RATIO_RANGE)], dtype=np.float32)
+
+    def answer_logit(self, inputs: Sequence[Vectors]) -> float:
+        """Log odds that an answer is right by the best of the references; one among several is the more easily met."""
+        best = max(float(values @ self.answer[:3]) for values in inputs)
+        return best + float(self.answer[3]) * (len(inputs) > 1) + float(self.answer[4])
+
+    def save(self, file: Path) -> None:
+        """Write as JSON, the weights by name."""
+        data = {
+            "features": {
+                name: [round(float(value), 6) for value in values]
+                for name, values in zip(FEATURES, zip(self.centre, self.scale, self.weights, strict=True), strict=True)
+            },
+            "bias": round(self.bias, 6),
+            "together_bias": round(self.together_bias, 6),
+            "answer": [round(float(value), 6) for value in self.answer],
+        }
+        file.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, file: Path) -> GraderWeights:
+        """Read what `save` wrote. Raises ValueError where it does not fit the features of this version."""
+        data = json.loads(file.read_text(encoding="utf-8"))
+        if tuple(data["features"]) != FEATURES:
+            raise ValueError(
+                f"{str(file)!r} is of another version: its features differ. Train it anew: tutor train grader"
+            )
+        centre, scale, weights = np.array(list(data["features"].values()), dtype=np.float32).T
+        answer = np.array(data["answer"], dtype=np.float32)
+        return cls(centre, scale, weights, data["bias"], data["together_bias"], answer)
+
+
+class Grader:
+    """Judges attempts with a lexicon and weights."""
+
+    def __init__(self, lexicon: Lexicon, weights: GraderWeights) -> None:
+        self.lexicon = lexicon
+        self.weights = weights
+
+    @classmethod
+    def load(cls, folder: Path) -> Grader:
+        """Read a folder that training wrote."""
+        return cls(Lexicon.load(folder / "lexicon.npz"), GraderWeights.load(folder / "weights.json"))
+
+    def read(
+        self, question: str, wordings: Sequence[str], points: Sequence[Sequence[str]], windows: Sequence[str]
+    ) -> Board:
+        """How far each window of an attempt (its sentences) says each point; a point is given by all its phrasings.
+
+        Deterministic, and of each window alone. `wordings` are all ways in which the question is asked: its words count little.
+        """
+        asked = asked_stems(wordings)
+        taken = tuple(wording(window) for window in windows)
+        references = [wording(text) for phrasings in points for text in phrasings]
+        starts = np.cumsum([0, *(len(phrasings) for phrasings in points[:-1])])
+        comparison = compare(references, taken, asked, question, self.lexicon)
+        # Without a word of its own a window only repeats the question.
+        fresh = np.array([bool(set(window.stems) - asked) for window in taken])
+        caps = np.array([self._cap(window, references) for window in taken], dtype=np.float32) * fresh
+        says, denies = self._degrees(comparison)
+        return Board(
+            np.maximum.reduceat(np.minimum(says, caps), starts, axis=0),
+            np.maximum.reduceat(np.minimum(denies, caps), starts, axis=0),
+            caps,
+            comparison,
+            starts,
+            self.weights,
+        )
+
+    def _degrees(self, comparison: Comparison) -> tuple[Vectors, Vectors]:
+        """Degrees of windows that agree with the reference, and of those that deny it as if they did not."""
+        denial = comparison.features[:, :, POSITION["denial"]] > 0
+        affirmed = comparison.features.copy()
+        affirmed[:, :, POSITION["denial"]] = affirmed[:, :, POSITION["denies"]] = 0
+        degrees = _degree(self.weights.logits(comparison.features))
+        return np.where(denial, 0, degrees), np.where(denial, _degree(self.weights.logits(affirmed)), 0)
+
+    def _cap(self, window: Wording, references: Sequence[Wording]) -> float:
+        if len(set(window.stems)) == 1 and all(len(reference.stems) > 2 for reference in references):
+            return _WORD_DEGREE
+        if is_keyword_list(window.text):
+            return _LIST_DEGREE
+        return _LIST_DEGREE if self.is_shuffled(window, references) else 1.0
+
+    def is_shuffled(self, window: Wording, references: Sequence[Wording]) -> bool:
+        """Whether a window is the words of a reference without their order."""
+        if len(window.all_stems) < 5 or self.lexicon.flow(window.text) > _KNOWN_FLOW:
+            return False
+        return any(order_kept(reference, window) < _KNOWN_ORDER for reference in references)
+
+    def score_answer(
+        self, question: str, answer: str, *, references: Sequence[str] = (), key_points: Sequence[str] = ()
+    ) -> float:
+        """Share of full marks, 0 to 1, that people would give the answer.
+
+        By the best of the references, as a whole and part by part: its key points where given, else its sentences. Without a
+        reference the mean over the key points. Raises ValueError where there is neither.
+        """
+        if not references and not key_points:
+            raise ValueError(f"Nothing to judge {answer[:40]!r} by. Expected a reference or key points.")
+        asked = asked_stems([question])
+        if not answer.strip() or is_blank(answer, asked):
+            return 0.0
+        if not references:
+            windows = windows_of(answer)
+            board = self.read(question, [question], [[point] for point in key_points], windows)
+            matches = board.matches(range(len(key_points)), range(len(windows)), makes=0.5)
+            return float(np.mean([match.degree for match in matches]))
+        inputs = [
+            self.weights.answer_inputs(block.features, ratio)
+            for reference in references
+            for block, ratio in [self.compare_answer(question, answer, reference, key_points)]
+        ]
+        score = float(_degree(np.array(_SHARPNESS * self.weights.answer_logit(inputs))))
+        whole, taken = wording(answer), [wording(reference) for reference in references]
+        if not set(whole.stems) - asked and not any(set(reference.stems) <= asked for reference in taken):
+            return 0.0
+        if whole.is_denied and not any(reference.is_denied for reference in taken):
+            # "It is not true that …" turns all around that follows.
+            return min(score, 1 - score)
+        return min(score, self._cap(whole, taken))
+
+    def compare_answer(
+        self, question: str, answer: str, reference: str, key_points: Sequence[str] = ()
+    ) -> tuple[Comparison, float]:
+        """The reference and its parts (key points, else sentences) beside the answer and its sentences; the log ratio of lengths."""
+        windows = [wording(text) for text in dict.fromkeys([answer, *windows_of(answer)])]
+        units = [wording(text) for text in dict.fromkeys([reference, *(key_points or windows_of(reference))])]
+        ratio = math.log(len(windows[0].stems) / len(units[0].stems))
+        return compare(units, windows, asked_stems([question]), question, self.lexicon), ratio
+
+
+@cache
+def shipped_grader() -> Grader:
+    """The grader of this package; read once."""
+    return Grader.load(SHIPPED_GRADER)
+
+
+def asked_stems(wordings: Sequence[str]) -> frozenset[str]:
+    """Stems of every way in which a question is asked."""
+    return frozenset(stem for text in wordings for stem in words(text))
+
+
+def windows_of(text: str) -> list[str]:
+    """The sentences of an attempt, each once."""
+    return list(dict.fromkeys(sentence.text for sentence in split_sentences(text)))[:MAX_WINDOWS] or [text]
+
+
+def is_blank(text: str, asked: frozenset[str]) -> bool:
+    """Whether a text only says that its author does not know."""
+    return bool(_DOES_NOT_KNOW.search(text)) and len(set(words(text)) - asked) <= _MAX_BLANK_WORDS
+
+
+def is_keyword_list(text: str) -> bool:
+    """Whether a text is words without the small ones that make them a sentence: many in a row, or few between commas."""
+    tokens = re.findall(r"[A-Za-z']+", text.lower())
+    if len(tokens) < _MIN_LIST_ITEMS or language_of(text) != "en":
+        return False
+    items = sum(1 for item in re.split(r"[,;\n]", text) if item.strip())
+    if items > _MIN_LIST_ITEMS and len(tokens) < _MAX_ITEM_WORDS * items:
+        return True
+    return len(tokens) >= _MIN_LIST_WORDS and sum(token in STOP_WORDS for token in tokens) < _FUNCTION_SHARE * len(
+        tokens
+    )
+
+
+def _degree(logits: Vectors) -> Vectors:
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), dtype=np.float32)

@@ -1,0 +1,98 @@
+"""Key points for a question that is not in the bank: drawn from a reference answer, or from what the guides say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+
+from corpus.chunks import Chunk, anchor
+from corpus.questions import KeyPoint, Question
+from corpus.sentences import split_sentences
+from index.words import words
+from tutor.answers import AnswerSentence, Citation
+from tutor.grading import GradingError
+from tutor.injections import addresses_assistant
+
+REFERENCE_SECTION = "your reference"
+"""Where the key points of a reference answer link to: no guide section has a space in its name."""
+MAX_DRAWN_POINTS = 12
+"""More than an interviewer would listen for; of a longer text the fullest sentences are taken."""
+MAX_REFERENCE_CHARACTERS = 20_000
+_LEAST_WORDS, _LEAST_CLAUSE_WORDS = 2, 3
+"""Words with content that a sentence, and a clause cut from one, need to be a point."""
+_CLAUSE = re.compile(r"[;；]\s*|,\s+(?=(?:while|whereas|but)\s)")
+
+
+def question_from_reference(prompt: str, reference: str) -> Question:
+    """A question whose key points are the sentences of a reference answer, each of the same weight; long ones by clauses.
+
+    Raises GradingError for a reference that is too long, not text, or says nothing.
+    """
+    if len(reference) > MAX_REFERENCE_CHARACTERS:
+        raise GradingError(
+            f"The reference has {len(reference):,} characters. Expected at most {MAX_REFERENCE_CHARACTERS:,}: a model answer, "
+            "not a chapter."
+        )
+    if re.search(r"[\0\ud800-\udfff]", reference):
+        raise GradingError("The reference is binary, not text. Give the model answer as UTF-8 text.")
+    return _question(prompt, reference.strip(), [(text, REFERENCE_SECTION) for text in _prose(reference)])
+
+
+def question_from_guides(prompt: str, sentences: Sequence[AnswerSentence], citations: Sequence[Citation]) -> Question:
+    """A question whose key points are the sentences with which the guides answer it. Raises GradingError where they hold none."""
+    sections = {citation.number: _section(citation.chunk) for citation in citations}
+    said = [
+        (text, sections[sentence.citations[0]])
+        for sentence in sentences
+        if sentence.citations
+        for text in _prose(sentence.text)
+    ]
+    return _question(prompt, "\n\n".join(sentence.text for sentence in sentences), said)
+
+
+def rubric_remarks(question: Question) -> tuple[str, ...]:
+    """Where the key points of a question come from, if not from the bank."""
+    if question.topic or not question.key_points:
+        return ()
+    if question.key_points[0].section == REFERENCE_SECTION:
+        return ("The key points are the sentences of your reference.",)
+    return ("The question is not in the bank: the key points are what the guides say to it.",)
+
+
+def reference_citation(question: Question, text: str) -> Citation:
+    """The reference answer as the source of one of its sentences."""
+    heading, answer = REFERENCE_SECTION.capitalize(), question.answer
+    chunk = Chunk(question.id, REFERENCE_SECTION, heading, (heading,), answer, 1, answer.count("\n") + 1)
+    return Citation(1, chunk, text, 1.0)
+
+
+def _prose(text: str) -> list[str]:
+    """The sentences and clauses of a text that say something: no code, no formula alone, no question, nothing that is said to the grader."""
+    found: list[str] = []
+    for sentence in split_sentences(text):
+        if (
+            sentence.kind not in {"prose", "item"}
+            or sentence.text.endswith(("?", "？"))
+            or addresses_assistant(sentence.text)
+        ):
+            continue
+        clauses = [clause.strip() for clause in _CLAUSE.split(sentence.text)]
+        is_cut = all(len(set(words(clause))) >= _LEAST_CLAUSE_WORDS for clause in clauses)
+        found.extend(clauses if is_cut else [sentence.text])
+    return [part for part in dict.fromkeys(found) if len(set(words(part))) >= _LEAST_WORDS]
+
+
+def _question(prompt: str, answer: str, said: Sequence[tuple[str, str]]) -> Question:
+    if not said:
+        raise GradingError(
+            "There is nothing in the reference to grade by. Expected sentences that say what a good answer says."
+        )
+    fullest = sorted(range(len(said)), key=lambda place: -len(set(words(said[place][0]))))[:MAX_DRAWN_POINTS]
+    points = tuple(KeyPoint(said[place][0], 1.0, said[place][1]) for place in sorted(fullest))
+    name = "own-" + sha256(f"{prompt}\0{answer}".encode()).hexdigest()[:10]
+    return Question(name, "", prompt, "mid", "concept", answer, points)
+
+
+def _section(chunk: Chunk) -> str:
+    return f"{chunk.document_id.rsplit('.', 1)[0]}#{anchor(chunk.heading)}"

@@ -1,0 +1,439 @@
+"""How far one text says what another says: a lexicon made from open text, and the features that a grader weighs. NumPy alone."""
+
+from __future__ import annotations
+
+import math
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import Stemmer
+from numpy.typing import NDArray
+
+from index.static_encoder import Vectors
+from index.words import words
+
+FEATURES = (
+    "words",  # share of the reference's words that the text has, by rarity
+    "spelling",  # the same, misspelt and inflected words counting too
+    "neighbours",  # the same, words counting that stand in like company (PPMI)
+    "senses",  # the same, words counting that the shipped encoder holds near
+    "meaning",  # the same, by the mean of both
+    "unmatched",  # how much of the weightiest word is not there
+    "precision",  # share of the text's words that the reference has
+    "company",  # cosine of the mean PPMI vectors, the question's direction taken out
+    "sense",  # cosine of the mean encoder vectors, the question's direction taken out
+    "tfidf",
+    "bigrams",  # share of the reference's pairs of neighbouring words
+    "skips",  # the same, of words up to two apart
+    "phrases",  # the same, of neighbouring words with function words
+    "denial",  # one of the two denies what the other affirms, clause beside clause
+    "denies",  # one of the two has a negation, the other has none
+    "opposite",  # the text has a word's opposite and not the word
+    "numbers",  # share of the reference's numbers
+)
+POSITION = {name: place for place, name in enumerate(FEATURES)}
+SIGNS = tuple(-1 if name in {"unmatched", "denial", "denies", "opposite"} else 1 for name in FEATURES)
+"""What more of a feature may do to a degree: 1 raise it, -1 lower it."""
+GROWING = (
+    "words",
+    "spelling",
+    "neighbours",
+    "senses",
+    "meaning",
+    "unmatched",
+    "bigrams",
+    "skips",
+    "phrases",
+    "numbers",
+)
+"""Features that another sentence can only better; of several sentences together these alone are looked at."""
+
+QUESTION_WORD_WEIGHT = 0.3
+_QUESTION_SHARE = 0.8
+"""How much of the question's direction is taken out of a vector."""
+_LETTERS = 512
+_MIN_USEFUL = 0.2
+_SAME_SPELLING = 0.8
+_MIN_SPELLING, _MIN_NEIGHBOUR, _MIN_SENSE, _MIN_MEANING = 0.55, 0.3, 0.2, 0.15
+
+NEGATION = re.compile(
+    r"\b(?:not|no|never|cannot|cant|without|nor|neither|none|nothing|isnt|doesnt|dont|wont|didnt|arent"
+    r"|(?:is|does|do|wo|did|are|was|were|could|would|should|has|have|had|ca)n['’]t)\b|不|没有|无法|并非",
+    re.IGNORECASE,
+)
+DENIAL = re.compile(
+    r"\b(?:it(?:['’]s| is)? (?:is )?(?:not true|not the case|not correct|not right|false|wrong|untrue|incorrect)"
+    r"|it isn['’]?t (?:true|the case|right|correct))(?: to (?:say|claim))? that\b",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(r"[,;:，；：]|\b(?:and|but|because|so|while|whereas|since|which)\b")
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?")
+_PIECE = re.compile(r"[^\W_]+(?:['’][a-z]+)?|[.,;:!?]", re.IGNORECASE)
+FUNCTION_WORDS = tuple(
+    sorted(
+        set(
+            "the a an of to in and is are it that for on as with be by at or this from which was not can will has have they its if "
+            "their when so then than but because there you we each one into all no do does more other also only used these such i "
+            "he she would could should may must what where how who between while been being were had his her my your our them us "
+            "some any most same up out about over".split()
+        )
+    )
+)
+_CLASS = {word: number for number, word in enumerate(FUNCTION_WORDS, start=1)}
+BREAK = len(FUNCTION_WORDS) + 1
+CLASSES = BREAK + 1
+"""Word classes of the fluency table: 0 any other word, then the function words, then punctuation."""
+_OPPOSITES = (
+    "increase/decrease open/closed open/close series/parallel high/low higher/lower more/less more/fewer large/small larger/smaller "
+    "big/small bigger/smaller fast/slow faster/slower always/never all/none before/after first/last positive/negative above/below "
+    "up/down hot/cold light/heavy lighter/heavier hard/soft long/short longer/shorter wide/narrow strong/weak stronger/weaker "
+    "same/different with/without begin/end start/end start/stop true/false left/right early/late easy/difficult easy/hard "
+    "deep/shallow internal/external inside/outside maximum/minimum max/min maximize/minimize best/worst better/worse add/remove "
+    "gain/lose rise/fall grow/shrink encoder/decoder sender/receiver upper/lower supervised/unsupervised dynamic/static "
+    "convex/concave dense/sparse underfitting/overfitting on/off top/bottom ascending/descending explicit/implicit "
+    "local/global constant/variable raise/lower raises/lowers training/inference"
+).split()
+_stem = Stemmer.Stemmer("english").stemWord
+
+
+class Lexicon:
+    """What the grader knows of words: how rare they are, what company they keep, and in which order function words stand."""
+
+    def __init__(
+        self, stems: Sequence[str], idf: Vectors, company: Vectors, sense: Vectors, fluency: Vectors, unknown_idf: float
+    ) -> None:
+        """`company` and `sense` hold a unit vector a stem; `fluency` the log odds that one word class follows another."""
+        self._ids = {stem: number for number, stem in enumerate(stems)}
+        self.idf = np.append(idf, unknown_idf).astype(np.float32)
+        self.company, self.sense = (
+            np.vstack([vectors, np.zeros((1, vectors.shape[1]))]).astype(np.float32) for vectors in (company, sense)
+        )
+        self.fluency = fluency
+
+    @property
+    def size(self) -> int:
+        """Number of stems."""
+        return len(self._ids)
+
+    def ids(self, stems: Sequence[str]) -> NDArray[np.int64]:
+        """Rows of the stems; one row, of zeros, stands for all unknown ones."""
+        unknown = len(self._ids)
+        return np.array([self._ids.get(stem, unknown) for stem in stems], dtype=np.int64)
+
+    def save(self, file: Path) -> None:
+        """Write as npz, vectors as int8."""
+        np.savez_compressed(
+            file,
+            stems=np.array(list(self._ids)),
+            idf=self.idf.astype(np.float16),
+            company=np.rint(self.company[:-1] * 127).astype(np.int8),
+            sense=np.rint(self.sense[:-1] * 127).astype(np.int8),
+            fluency=self.fluency.astype(np.float16),
+        )
+
+    @classmethod
+    def load(cls, file: Path) -> Lexicon:
+        """Read what `save` wrote. Raises FileNotFoundError or ValueError where it is missing or damaged."""
+        with np.load(file, allow_pickle=False) as data:
+            idf = data["idf"].astype(np.float32)
+            company, sense = (_unit(data[name].astype(np.float32)) for name in ("company", "sense"))
+            return cls(
+                data["stems"].tolist(), idf[:-1], company, sense, data["fluency"].astype(np.float32), float(idf[-1])
+            )
+
+    def flow(self, text: str) -> float:
+        """Mean log odds with which the text's words follow each other; sentences lie above 0, shuffled words below."""
+        classes = word_classes(text)
+        if len(classes) < 2:
+            return 0.0
+        return float(np.mean(self.fluency[classes[:-1], classes[1:]]))
+
+
+@dataclass(frozen=True)
+class Wording:
+    """A text as the features see it."""
+
+    text: str
+    stems: tuple[str, ...]
+    """Of its content words, in order; of all words where there are none of content."""
+    all_stems: tuple[str, ...]
+    numbers: frozenset[str]
+    clauses: tuple[tuple[frozenset[str], bool], ...]
+    """Stems of each clause, and whether it denies."""
+    is_denied: bool
+    """Whether it says outright that something is not true."""
+
+    @property
+    def has_negation(self) -> bool:
+        """Whether any clause denies."""
+        return any(denies for _, denies in self.clauses)
+
+
+@lru_cache(maxsize=20_000)
+def wording(text: str) -> Wording:
+    """Take a text apart."""
+    every = tuple(words(text, stop_words=True)) or ("",)
+    clauses = tuple(
+        (frozenset(words(clause)), len(NEGATION.findall(clause)) % 2 == 1)
+        for clause in _CLAUSE.split(text)
+        if clause.strip()
+    )
+    return Wording(
+        text,
+        tuple(words(text)) or every,
+        every,
+        frozenset(_NUMBER.findall(text)),
+        clauses or ((frozenset(), False),),
+        bool(DENIAL.search(text)),
+    )
+
+
+def word_classes(text: str) -> list[int]:
+    """Classes of the words and breaks of a text, in order; several breaks in a row are one."""
+    classes: list[int] = []
+    for piece in _PIECE.findall(text.lower()):
+        if piece[0] in ".,;:!?":
+            if classes and classes[-1] != BREAK:
+                classes.append(BREAK)
+        else:
+            classes.append(_CLASS.get(piece, 0))
+    return classes
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every reference beside every window."""
+
+    features: Vectors
+    """Shape (references, windows, features)."""
+    _left: _Side
+    _found: dict[str, Vectors]
+    """How far each word of the references is in each window."""
+    _pairs: dict[str, tuple[NDArray[np.bool_], NDArray[np.int64]]]
+    """Which of the references' word pairs are in which window, and where each reference's pairs start."""
+
+    def together(self, windows: NDArray[np.int64]) -> Vectors:
+        """The growing features of these windows taken together, shape (references, features); 0 elsewhere.
+
+        Only windows count that agree with a reference and hold a fifth of it. A window more can only better them.
+        """
+        features = self.features[:, windows]
+        useful = (features[:, :, POSITION["spelling"]] >= _MIN_USEFUL) & (features[:, :, POSITION["denial"]] == 0)
+        result = np.zeros((len(features), len(FEATURES)), dtype=np.float32)
+        rows = self._left.rows
+        for name, matrix in self._found.items():
+            best = np.where(useful[rows], matrix[:, windows], 0).max(axis=1, keepdims=True)
+            result[:, POSITION[name]] = self._left.share(best)[:, 0]
+            if name == "meaning":
+                result[:, POSITION["unmatched"]] = self._left.worst(best)[:, 0]
+        for name, (there, starts) in self._pairs.items():
+            counts = np.diff(np.append(starts, len(there)))
+            seen = (there[:, windows] & np.repeat(useful, counts, axis=0)).any(axis=1)
+            result[:, POSITION[name]] = np.add.reduceat(seen.astype(np.float32), starts) / counts
+        result[:, POSITION["numbers"]] = np.where(useful, features[:, :, POSITION["numbers"]], 0).max(axis=1)
+        return result
+
+
+def compare(
+    references: Sequence[Wording], windows: Sequence[Wording], asked: frozenset[str], question: str, lexicon: Lexicon
+) -> Comparison:
+    """Features of the references beside the windows.
+
+    `asked` are stems of the question: they count less, since an echo of the question says nothing.
+    """
+    left, right = _Side(references, asked, lexicon), _Side(windows, asked, lexicon)
+    codes: dict[str, int] = {}
+    equal = left.codes(codes)[:, None] == right.codes(codes)[None, :]
+    exact = equal.astype(np.float32)
+    letters = left.letters @ right.letters.T
+    # A slip of the pen costs little: half the letter triples of a short word are gone with one of its letters.
+    close = np.interp(letters, [_MIN_SPELLING, _SAME_SPELLING], [0.75, 0.95])
+    spelling = np.maximum(exact, np.where(letters > _MIN_SPELLING, close, 0)).astype(np.float32)
+    company = lexicon.company[left.ids] @ lexicon.company[right.ids].T
+    sense = lexicon.sense[left.ids] @ lexicon.sense[right.ids].T
+    soft = {
+        "words": exact,
+        "spelling": spelling,
+        "neighbours": np.maximum(spelling, 0.9 * _above(company, _MIN_NEIGHBOUR)),
+        "senses": np.maximum(spelling, 0.9 * _above(sense, _MIN_SENSE)),
+        "meaning": np.maximum(spelling, 0.95 * _above(0.5 * (company + sense), _MIN_MEANING)),
+    }
+    features = np.zeros((len(references), len(windows), len(FEATURES)), dtype=np.float32)
+    found = {name: np.maximum.reduceat(matrix, right.starts, axis=1) for name, matrix in soft.items()}
+    for name, matrix in found.items():
+        features[:, :, POSITION[name]] = left.share(matrix)
+    features[:, :, POSITION["unmatched"]] = left.worst(found["meaning"])
+    features[:, :, POSITION["precision"]] = right.share(np.maximum.reduceat(spelling, left.starts, axis=0).T).T
+    subject = wording(question)
+    for name, vectors in (("company", lexicon.company), ("sense", lexicon.sense)):
+        direction = _unit(_mean_vectors(_Side([subject], frozenset(), lexicon), vectors))[0]
+        features[:, :, POSITION[name]] = (
+            _beside(_mean_vectors(left, vectors), direction) @ _beside(_mean_vectors(right, vectors), direction).T
+        )
+    weighted = left.weights[:, None] * exact * right.weights[None, :]
+    dots = np.add.reduceat(np.add.reduceat(weighted, left.starts, axis=0), right.starts, axis=1)
+    features[:, :, POSITION["tfidf"]] = dots / np.outer(left.norms, right.norms)
+    pairs: dict[str, tuple[NDArray[np.bool_], NDArray[np.int64]]] = {}
+    for name, reach, other_reach, every in (("bigrams", 1, 1, False), ("skips", 2, 3, False), ("phrases", 1, 1, True)):
+        mine, starts = left.pairs(codes, reach, every=every)
+        theirs, other_starts = right.pairs(codes, other_reach, every=every)
+        there = np.maximum.reduceat(mine[:, None] == theirs[None, :], other_starts, axis=1)
+        pairs[name] = there, starts
+        counts = np.diff(np.append(starts, len(mine)))[:, None]
+        features[:, :, POSITION[name]] = np.add.reduceat(there.astype(np.float32), starts, axis=0) / counts
+    for row, reference in enumerate(references):
+        for column, window in enumerate(windows):
+            values = features[row, column]
+            values[POSITION["denial"]] = not agree(reference, window)
+            values[POSITION["denies"]] = reference.has_negation != window.has_negation
+            values[POSITION["opposite"]] = _is_opposite(reference, window)
+            values[POSITION["numbers"]] = (
+                len(reference.numbers & window.numbers) / len(reference.numbers) if reference.numbers else 1.0
+            )
+    return Comparison(features, left, found, pairs)
+
+
+def agree(reference: Wording, window: Wording) -> bool:
+    """Whether two texts both affirm or both deny.
+
+    Clause beside clause: "everything is active, and we don't scale" does not deny that everything is active.
+    """
+    if window.is_denied != reference.is_denied:
+        return False
+    wanted = frozenset(reference.stems)
+    said, denies = max(window.clauses, key=lambda clause: len(wanted & clause[0]))
+    _, denied = max(reference.clauses, key=lambda clause: len(said & clause[0]))
+    return denies == denied
+
+
+class _Side:
+    """The words of several texts in one row, with weights and the places where texts start."""
+
+    def __init__(self, texts: Sequence[Wording], asked: frozenset[str], lexicon: Lexicon) -> None:
+        self.texts = texts
+        self.stems = [stem for text in texts for stem in text.stems]
+        sizes = [len(text.stems) for text in texts]
+        self.starts = np.cumsum([0, *sizes[:-1]])
+        self.rows = np.repeat(np.arange(len(texts)), sizes)
+        self.ids = lexicon.ids(self.stems)
+        self.idf = lexicon.idf[self.ids]
+        share = np.array([QUESTION_WORD_WEIGHT if stem in asked else 1.0 for stem in self.stems], dtype=np.float32)
+        self.weights = self.idf * share
+        self.totals = np.add.reduceat(self.weights, self.starts)
+
+    @property
+    def letters(self) -> Vectors:
+        """Unit vectors of the words' letter pairs and triples."""
+        return np.stack([_letters(stem) for stem in self.stems])
+
+    @property
+    def norms(self) -> Vectors:
+        """Lengths of the texts' TF-IDF vectors."""
+        result = np.zeros(len(self.texts), dtype=np.float32)
+        for row, start in enumerate(self.starts):
+            by_stem: dict[str, float] = {}
+            for place in range(start, start + len(self.texts[row].stems)):
+                by_stem[self.stems[place]] = by_stem.get(self.stems[place], 0.0) + float(self.weights[place])
+            result[row] = math.sqrt(sum(value * value for value in by_stem.values()))
+        return result
+
+    def codes(self, codes: dict[str, int]) -> NDArray[np.int64]:
+        """Equal numbers for equal stems."""
+        return np.array([codes.setdefault(stem, len(codes)) for stem in self.stems], dtype=np.int64)
+
+    def share(self, found: Vectors) -> Vectors:
+        """Weighted share of each text's words that were found; `found` has a row a word."""
+        sums = np.add.reduceat(self.weights[:, None] * found, self.starts, axis=0)
+        return np.asarray(sums / self.totals[:, None], dtype=np.float32)
+
+    def worst(self, found: Vectors) -> Vectors:
+        """The largest weight that was not found, as a share of the text's largest weight."""
+        missing = np.maximum.reduceat(self.weights[:, None] * (1 - found), self.starts, axis=0)
+        largest = np.maximum.reduceat(self.weights, self.starts)[:, None]
+        return np.asarray(missing / largest, dtype=np.float32)
+
+    def pairs(self, codes: dict[str, int], reach: int, *, every: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Ordered pairs of words up to `reach` apart, as numbers, and where each text's pairs start."""
+        numbers: list[int] = []
+        starts = []
+        for text in self.texts:
+            starts.append(len(numbers))
+            stems = text.all_stems if every else text.stems
+            own = [codes.setdefault(stem, len(codes)) for stem in stems]
+            # A text of one word is its own pair: reduceat knows no empty part.
+            numbers += [
+                (first << 32) + second
+                for apart in range(1, reach + 1)
+                for first, second in zip(own, own[apart:], strict=False)
+            ] or [(own[0] << 32) + own[0]]
+        return np.array(numbers, dtype=np.int64), np.array(starts, dtype=np.int64)
+
+
+def _mean_vectors(side: _Side, vectors: Vectors) -> Vectors:
+    return np.asarray(np.add.reduceat(side.idf[:, None] * vectors[side.ids], side.starts, axis=0), dtype=np.float32)
+
+
+def _beside(vectors: Vectors, direction: Vectors) -> Vectors:
+    return _unit(vectors - _QUESTION_SHARE * np.outer(vectors @ direction, direction))
+
+
+def _unit(vectors: NDArray[np.floating]) -> Vectors:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6), dtype=np.float32)
+
+
+def _above(cosines: NDArray[np.floating], least: float) -> Vectors:
+    return np.asarray(np.clip((cosines - least) / (1 - least), 0, 1), dtype=np.float32)
+
+
+@lru_cache(maxsize=50_000)
+def _letters(stem: str) -> Vectors:
+    vector = np.zeros(_LETTERS, dtype=np.float32)
+    framed = f"<{stem}>"
+    for size in (2, 3):
+        for start in range(len(framed) - size + 1):
+            vector[zlib.crc32(framed[start : start + size].encode()) % _LETTERS] = 1
+    return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
+
+
+@cache
+def _opposites() -> dict[str, frozenset[str]]:
+    table: dict[str, set[str]] = {}
+    for pair in _OPPOSITES:
+        first, second = (_stem(word) for word in pair.split("/"))
+        table.setdefault(first, set()).add(second)
+        table.setdefault(second, set()).add(first)
+    return {stem: frozenset(others) for stem, others in table.items()}
+
+
+@lru_cache(maxsize=20_000)
+def _opposites_of(stem: str) -> frozenset[str]:
+    made = {prefix + stem for prefix in ("un", "in", "dis", "non")}
+    made |= {
+        stem.removeprefix(prefix)
+        for prefix in ("un", "dis", "non")
+        if stem.startswith(prefix) and len(stem) > len(prefix) + 3
+    }
+    return _opposites().get(stem, frozenset()) | made
+
+
+def _is_opposite(reference: Wording, window: Wording) -> bool:
+    there, wanted = set(window.all_stems), set(reference.all_stems)
+    return any(
+        opposite in there and opposite not in wanted for stem in wanted - there for opposite in _opposites_of(stem)
+    )
+
+
+def order_kept(reference: Wording, window: Wording) -> float:
+    """Share, 0 to 1, of the reference's neighbouring words found in the window that stand there in the same order."""
+    places = {stem: place for place, stem in reversed(list(enumerate(window.all_stems)))}
+    pairs = [(first, second) for first, second in pairwise(reference.all_stems) if first in places and second in places]
+    if len(pairs) < 3:
+        return 1.0
+    following = set(pairwise(window.all_stems))
+    return sum(pair in following for pair in pairs) / len(pairs)
