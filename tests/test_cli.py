@@ -74,6 +74,14 @@ def test_ask_answers_with_numbered_sources(run: Run):
     assert "[1] Regularization > Dropout (regularization.md:11)" in ended.out
 
 
+def test_model_of_an_option_takes_the_place_of_the_setting(run: Run):
+    ended = run("ask", "--model", "nobody/nothing-of-the-kind", "What does dropout do in training?")
+
+    assert ended.status == 0
+    assert "'nobody/nothing-of-the-kind' names no language model" in ended.err
+    assert "Dropout zeroes each activation" in ended.out
+
+
 def test_ask_declines_what_the_guides_do_not_cover_and_names_the_nearest(run: Run):
     ended = run("ask", "How do I deploy a kubernetes ingress with terraform during training?")
 

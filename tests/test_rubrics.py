@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tutor.grading import GradingError
@@ -121,3 +124,11 @@ def test_a_question_of_the_learners_own_stays_out_of_the_progress_by_topic(tutor
     assert len(tutor.progress.reviews("me")) == 1
     assert tutor.topic_progress() == []
     assert tutor.most_missed() == []
+
+
+def test_the_example_of_the_documentation_runs(capsys: pytest.CaptureFixture[str]):
+    text = (Path(__file__).parent.parent / "docs" / "grading.md").read_text(encoding="utf-8")
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(block, {})
+
+    assert "[('" in capsys.readouterr().out

@@ -1,209 +1,275 @@
-"""Is a sentence supported by passages? Deterministic, no model: rare words, numbers with their units, and what is denied."""
+"""Is what an answer says borne out by its passages? Deterministic and offline: features of both, weighed by a small model."""
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Literal
 
-from corpus.sentences import split_sentences
+import numpy as np
+
+from corpus.sentences import split_prose
+from index.static_encoder import Vectors
 from index.words import words
+from tutor.grounding_features import FEATURES, WORD_FEATURES, Comparison, compare, read_words
 
-SUPPORTED = 0.6
-"""Share of a sentence's rare words that must stand in the passages for it to count as supported."""
-_SAME_CLAIM = 0.5
-"""Share of a clause's words from which a clause of the passage speaks of the same thing, so that the two can disagree."""
-_CONTRADICTED = 0.4
-"""What is left of the support of a sentence that says the opposite."""
-_NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*")
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-"""The comma of 50,176, which others write 50176."""
-_UNITS = {
-    unit: group[0]
-    for group in (
-        ("%", "percent"),
-        ("ms", "millisecond", "milliseconds"),
-        ("s", "second", "seconds"),
-        ("minute", "minutes"),
-        ("hour", "hours"),
-        ("day", "days"),
-        ("kb", "kib"),
-        ("mb", "mib"),
-        ("gb", "gib"),
-        ("tb", "tib"),
-        ("bit", "bits"),
-        ("byte", "bytes"),
-        ("token", "tokens"),
-        ("epoch", "epochs"),
-        ("step", "steps", "iteration", "iterations"),
-        ("layer", "layers"),
-        ("head", "heads"),
-        ("dimension", "dimensions"),
-        ("million", "m"),
-        ("billion", "b"),
-        ("flop", "flops"),
-        ("image", "images"),
-    )
-    for unit in group
-}
-_QUANTITY = re.compile(
-    rf"(?<![\w.])(?P<number>\d+(?:\.\d+)?)[ -]?(?P<unit>%|(?:{'|'.join(sorted(filter(str.isalpha, _UNITS), key=len, reverse=True))})\b)?",
+Verdict = Literal["supported", "partially supported", "unsupported", "contradicted", "not checkable"]
+Idf = Callable[[str], float]
+
+SUPPORTED = 0.5
+"""Chance from which a sentence counts as supported."""
+SHIPPED_WEIGHTS = Path(__file__).parent / "grounding.json"
+_PARTIAL = 0.25
+_MISSING = 0.3
+"""Chance from which a word counts as one that the passages do not bear out."""
+_MOST_LETTERS = 1_500
+"""Of a sentence that is looked at as one; a longer one is as supported as its least supported piece."""
+_ASKS = re.compile(r"[?？]\s*$")
+_SAYS_NOTHING = re.compile(
+    r"^\W*(?:(?:hello|hi|hey|thanks|thank you|sure|of course|certainly|great question|good luck|i hope)\b"
+    r"|(?:sorry|i['’]m sorry|i am sorry|i apologi[sz]e|unfortunately, i|i (?:do not|don['’]t|cannot|can['’]t|could not|couldn['’]t))\b"
+    r"|(?:the )?(?:passages|guides|documents|sources|context) (?:do|does) not (?:answer|cover|say|contain|mention)\b"
+    r"|你好|您好|谢谢|抱歉|对不起|当然)",
     re.IGNORECASE,
 )
-_NEGATION = re.compile(
-    r"\b(?:not|no|never|cannot|without|nor|neither)\b|n't\b|n’t\b|不|没有|无法|并非|无需", re.IGNORECASE
-)
-# What a claim turns on: with one for the other it is another claim in the same words.
-_OPPOSITES = tuple(
-    (re.compile(one, re.IGNORECASE), re.compile(other, re.IGNORECASE))
-    for one, other in (
-        (
-            r"\b(?:increas|rais|grow|enlarg|amplif)\w*|增(?:加|大)|提高",
-            r"\b(?:decreas|reduc|lower|shrink|diminish)\w*|减(?:少|小)|降低",
-        ),
-        (r"\b(?:faster|speeds? up|accelerat\w*)\b|更快|加快", r"\b(?:slower|slows? down)\b|更慢|减慢"),
-        (r"\b(?:larger|bigger|greater|higher|more)\b|更[大高多]", r"\b(?:smaller|lower|fewer|less)\b|更[小低少]"),
-        (r"\bbefore\b|之前", r"\bafter\b|之后"),
-        (r"\b(?:first|begins?|start)\b|首先|最初", r"\b(?:last|ends?|finally)\b|最后"),
-        (r"\b(?:always|all|every)\b|总是|所有", r"\b(?:never|none|seldom|rarely)\b|从不"),
-        (r"\b(?:enabl|switched on|turned on|activ)\w*|开启", r"\b(?:disabl|switched off|turned off|inactiv)\w*|关闭"),
-        (r"\b(?:prevent|avoid|mitigat)\w*|防止|避免|缓解", r"\b(?:caus|worsen|introduc)\w*|导致|引起|加剧"),
-        (r"\b(?:linear)\b", r"\b(?:quadratic|exponential)\b"),
-        (r"\bmaximi[sz]\w*|最大化", r"\bminimi[sz]\w*|最小化"),
-        (r"\b(?:positive)\b|为正", r"\b(?:negative)\b|为负"),
-        (r"\b(?:better|improv\w*)\b|更好|改善", r"\b(?:worse|degrad\w*|hurts?)\b|更差|变差"),
-    )
-)
-_CLAUSE = re.compile(
-    r"[;:；：，]|,(?!\d)|\b(?:and|but|because|so|while|whereas|since|which|although|unless)\b", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
-class _Clause:
-    """A piece of a sentence that affirms or denies one thing."""
+class SentenceCheck:
+    """What the passages bear out of one sentence."""
 
-    text: str
-    terms: frozenset[str]
+    start: int
+    end: int
+    verdict: Verdict
+    probability: float
+    """That the passages bear it out, 0 to 1."""
+    evidence: str = ""
+    """The sentences of the passages that come nearest."""
+    missing: tuple[tuple[int, int], ...] = ()
+    """Start and end of what in it they do not bear out, in the answer's characters."""
 
     @property
-    def is_negated(self) -> bool:
-        """Two negations cancel."""
-        return len(_NEGATION.findall(self.text)) % 2 == 1
+    def is_checkable(self) -> bool:
+        """Whether it claims anything."""
+        return self.verdict != "not checkable"
 
 
 @dataclass(frozen=True)
-class _Passage:
-    """What a passage says, taken apart once for all the sentences that are held against it."""
+class AnswerCheck:
+    """An answer checked sentence by sentence."""
 
-    terms: frozenset[str]
-    numbers: frozenset[str]
-    units: dict[str, frozenset[str]]
-    """For each number the units that it stands with; "" where it stands alone."""
-    is_negated: bool
-    clauses: tuple[_Clause, ...]
-    text: str
-    """With its white space made single."""
+    sentences: tuple[SentenceCheck, ...]
+
+    @property
+    def checkable(self) -> tuple[SentenceCheck, ...]:
+        """The sentences that claim something."""
+        return tuple(sentence for sentence in self.sentences if sentence.is_checkable)
+
+    @property
+    def probability(self) -> float:
+        """That all it says is borne out: that of its least supported sentence; 1 where it claims nothing."""
+        return min((sentence.probability for sentence in self.checkable), default=1.0)
+
+    @property
+    def faithfulness(self) -> float | None:
+        """Share of the claims that are supported; None where it claims nothing."""
+        return self._share("supported")
+
+    @property
+    def contradiction_rate(self) -> float | None:
+        """Share of the claims that a passage contradicts; None where it claims nothing."""
+        return self._share("contradicted")
+
+    def _share(self, verdict: Verdict) -> float | None:
+        claims = self.checkable
+        return sum(sentence.verdict == verdict for sentence in claims) / len(claims) if claims else None
 
 
-def support(sentence: str, passages: Sequence[str], idf: Callable[[str], float]) -> float:
-    """How far the best of the passages supports the sentence, 0 to 1; 0 without passages.
+@dataclass(frozen=True)
+class GroundingWeights:
+    """Coefficients of two logistic models: of a sentence, and of each of its words."""
 
-    The share of the sentence's words, weighted by rarity, that the passage contains. Such a sentence may still say something
-    else with the same words: a number that the passage does not have, or has in another unit, and a negation that the
-    passage does not have halve it; so does each clause that denies what the nearest clause of the passage affirms, or puts
-    an opposite (raises, lowers) in its place.
+    sentence: Vectors
+    """By FEATURES."""
+    intercept: float
+    word: Vectors
+    """By WORD_FEATURES."""
+    word_intercept: float
+
+    @classmethod
+    def load(cls, file: Path) -> GroundingWeights:
+        """Read what `save` wrote. Raises ValueError where it is not that."""
+        try:
+            data = json.loads(file.read_text(encoding="utf-8"))
+            return cls(
+                np.array([data["sentence"][name] for name in FEATURES], dtype=np.float32),
+                float(data["intercept"]),
+                np.array([data["word"][name] for name in WORD_FEATURES], dtype=np.float32),
+                float(data["word_intercept"]),
+            )
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{str(file)!r} holds no grounding weights ({error}). Make them: tutor train grounding.") from error
+
+    def save(self, file: Path) -> None:
+        """Write as JSON, by the features' names."""
+        data = {
+            "sentence": {name: round(float(value), 4) for name, value in zip(FEATURES, self.sentence, strict=True)},
+            "intercept": round(self.intercept, 4),
+            "word": {name: round(float(value), 4) for name, value in zip(WORD_FEATURES, self.word, strict=True)},
+            "word_intercept": round(self.word_intercept, 4),
+        }
+        file.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+@cache
+def shipped_weights() -> GroundingWeights:
+    """The coefficients that come with the tutor."""
+    return GroundingWeights.load(SHIPPED_WEIGHTS)
+
+
+def support(sentence: str, passages: Sequence[str], idf: Idf) -> float:
+    """The chance, 0 to 1, that one of the passages bears the sentence out; 0 without passages, and without a word of content."""
+    return check_sentence(sentence, passages, idf).probability
+
+
+def check_sentence(
+    sentence: str, passages: Sequence[str], idf: Idf, *, question: str = "", weights: GroundingWeights | None = None
+) -> SentenceCheck:
+    """Hold a sentence against each passage; the one that bears it out best counts, never a mixture.
+
+    Names and numbers of the question may be repeated freely. Raises nothing for text of any kind.
     """
-    sentence = _THOUSANDS.sub("", sentence)
-    terms = {term: idf(term) for term in dict.fromkeys(words(sentence))}
-    if not sum(terms.values()):
-        return 0.0
-    return max((_containment(sentence, terms, _read(passage), idf) for passage in passages), default=0.0)
+    weights = weights or shipped_weights()
+    given = frozenset(word.term for word in read_words(question))
+    pieces = [
+        _check_piece(start, text, passages, idf, given, weights) for start, text in _pieces(sentence) if words(text)
+    ]
+    if not pieces:
+        return SentenceCheck(0, len(sentence), "not checkable", 0.0)
+    worst = min(pieces, key=lambda piece: piece.probability)
+    missing = tuple(span for piece in pieces for span in piece.missing)
+    verdict = worst.verdict if is_claim(sentence) else "not checkable"
+    return SentenceCheck(0, len(sentence), verdict, worst.probability, worst.evidence, missing)
 
 
-def _containment(sentence: str, terms: dict[str, float], passage: _Passage, idf: Callable[[str], float]) -> float:
-    if " ".join(sentence.split()) in passage.text:
-        return 1.0
-    score = sum(weight for term, weight in terms.items() if term in passage.terms) / sum(terms.values())
-    if score < SUPPORTED:
-        return round(score, 4)
-    if set(_NUMBER.findall(sentence)) - passage.numbers or _has_other_units(sentence, passage):
-        score /= 2
-    if _NEGATION.search(sentence) and not passage.is_negated:
-        score /= 2
-    elif any(_is_contradicted(clause, passage, idf) for clause in _clauses(sentence)):
-        score *= _CONTRADICTED
-    return round(score, 4)
+def check_answer(
+    answer: str,
+    passages: Sequence[str],
+    idf: Idf,
+    *,
+    question: str = "",
+    sentences: Sequence[tuple[int, int]] | None = None,
+    weights: GroundingWeights | None = None,
+) -> AnswerCheck:
+    """Check each sentence of an answer; `sentences` are their starts and ends where somebody has cut it already."""
+    checks = []
+    for start, end in sentences if sentences is not None else sentence_places(answer):
+        found = check_sentence(answer[start:end], passages, idf, question=question, weights=weights)
+        missing = tuple((start + first, start + last) for first, last in found.missing)
+        checks.append(replace(found, start=start, end=end, missing=missing))
+    return AnswerCheck(tuple(checks))
+
+
+def is_claim(sentence: str) -> bool:
+    """Whether a sentence says anything that passages could bear out: no question, no greeting, no refusal."""
+    return bool(words(sentence)) and not _ASKS.search(sentence) and not _SAYS_NOTHING.search(sentence)
+
+
+def sentence_places(text: str) -> list[tuple[int, int]]:
+    """Start and end of each sentence."""
+    places, start = [], 0
+    for part in split_prose(text):
+        # The parts have their white space made single.
+        match = re.compile(r"\s+".join(map(re.escape, part.split()))).search(text, start)
+        if match:
+            places.append(match.span())
+            start = match.end()
+    return places
+
+
+def collection_idf(passages: Sequence[str]) -> Idf:
+    """How rare a word is among the sentences of a collection that has no index."""
+    counts: Counter[str] = Counter()
+    total = 0
+    for passage in dict.fromkeys(passages):
+        for sentence in re.split(r"(?<=[.!?。！？])\s*|\n+", passage):
+            terms = {word.term for word in read_words(sentence)}
+            total += bool(terms)
+            counts.update(terms)
+    return lambda word: math.log(1 + (total - counts[word] + 0.5) / (counts[word] + 0.5))
+
+
+def _check_piece(
+    start: int,
+    text: str,
+    passages: Sequence[str],
+    idf: Idf,
+    given: frozenset[str],
+    weights: GroundingWeights,
+) -> SentenceCheck:
+    best: tuple[float, Comparison] | None = None
+    whole = " ".join(text.split())
+    for passage in passages:
+        if whole in _single_spaced(passage):
+            return SentenceCheck(0, len(text), "supported", 1.0, whole)
+        compared = compare(text, passage, idf, question_terms=given)
+        if compared is None:
+            continue
+        chance = _chance(float(compared.features @ weights.sentence) + weights.intercept)
+        if best is None or chance > best[0]:
+            best = chance, compared
+    if best is None:
+        return SentenceCheck(0, len(text), "unsupported", 0.0, missing=((start, start + len(text)),))
+    chance, compared = best
+    verdict = _verdict(chance, compared)
+    missing = () if verdict == "supported" else _missing(start, compared, weights)
+    return SentenceCheck(0, len(text), verdict, round(chance, 4), compared.evidence, missing)
+
+
+def _verdict(chance: float, compared: Comparison) -> Verdict:
+    values = dict(zip(FEATURES, compared.features.tolist(), strict=True))
+    if chance >= SUPPORTED:
+        return "supported"
+    # Who speaks of the same thing in other words, or not at all, contradicts nothing.
+    if values["near"] >= SUPPORTED and any(values[name] for name in ("contradiction", "new_negation", "opposites")):
+        return "contradicted"
+    return "partially supported" if chance >= _PARTIAL else "unsupported"
+
+
+def _missing(start: int, compared: Comparison, weights: GroundingWeights) -> tuple[tuple[int, int], ...]:
+    """Runs of words that the passage does not bear out."""
+    spans: list[tuple[int, int]] = []
+    is_open = False
+    for word, logit in zip(compared.words, compared.word_features @ weights.word + weights.word_intercept, strict=True):
+        is_missing = _chance(float(logit)) >= _MISSING
+        if is_missing and is_open:
+            spans[-1] = spans[-1][0], start + word.end
+        elif is_missing:
+            spans.append((start + word.start, start + word.end))
+        is_open = is_missing
+    return tuple(spans)
+
+
+def _pieces(sentence: str) -> Iterator[tuple[int, str]]:
+    start = 0
+    while len(sentence) - start > _MOST_LETTERS:
+        cut = sentence.rfind(" ", start, start + _MOST_LETTERS)
+        end = cut if cut > start else start + _MOST_LETTERS
+        yield start, sentence[start:end]
+        start = end
+    yield start, sentence[start:]
 
 
 @lru_cache(maxsize=512)
-def _read(passage: str) -> _Passage:
-    passage = _THOUSANDS.sub("", passage)
-    units: dict[str, set[str]] = {}
-    for number, unit in _quantities(passage):
-        units.setdefault(number, set()).add(unit)
-    sentences = [item.text for item in split_sentences(passage) if item.kind in {"prose", "item"}]
-    return _Passage(
-        frozenset(words(passage)),
-        frozenset(_NUMBER.findall(passage)),
-        {number: frozenset(found) for number, found in units.items()},
-        bool(_NEGATION.search(passage)),
-        tuple(clause for text in sentences for clause in _clauses(text)),
-        " ".join(passage.split()),
-    )
+def _single_spaced(passage: str) -> str:
+    return " ".join(passage.split())
 
 
-def _quantities(text: str) -> list[tuple[str, str]]:
-    return [(match["number"], _UNITS.get((match["unit"] or "").lower(), "")) for match in _QUANTITY.finditer(text)]
-
-
-def _has_other_units(sentence: str, passage: _Passage) -> bool:
-    """Whether a number of the sentence stands with a unit there, and always with others in the passage."""
-    return any(
-        unit and known and "" not in known and unit not in known
-        for number, unit in _quantities(sentence)
-        for known in [passage.units.get(number, frozenset())]
-    )
-
-
-@lru_cache(maxsize=512)
-def _clauses(sentence: str) -> tuple[_Clause, ...]:
-    """The clauses of a sentence with content; a single word is no claim, and goes with the clause before it."""
-    texts: list[str] = []
-    for part in _CLAUSE.split(sentence):
-        if texts and len(words(part)) < 2:
-            texts[-1] += " " + part
-        else:
-            texts.append(part)
-    return tuple(_Clause(text, frozenset(words(text))) for text in texts if words(text))
-
-
-def _is_contradicted(clause: _Clause, passage: _Passage, idf: Callable[[str], float]) -> bool:
-    """Whether all clauses of the passage that speak of the same thing say the opposite of it."""
-    subject = {term: idf(term) for term in clause.terms}
-    total = sum(subject.values())
-    if len(subject) < 2 or not total:
-        return False
-    rated = [(sum(subject[term] for term in clause.terms & other.terms) / total, other) for other in passage.clauses]
-    nearest = max((share for share, _ in rated), default=0.0)
-    if nearest < _SAME_CLAIM:
-        return False
-    # A passage often says both: what is off in one phase is on in the other. One that agrees is enough.
-    same = [other for share, other in rated if share >= max(_SAME_CLAIM, nearest - 0.15)]
-    return all(_disagree(clause, other) for other in same)
-
-
-def _disagree(one: _Clause, other: _Clause) -> bool:
-    if one.is_negated != other.is_negated:
-        return True
-    for left, right in _OPPOSITES:
-        for here, there in ((left, right), (right, left)):
-            if (
-                here.search(one.text)
-                and not there.search(one.text)
-                and there.search(other.text)
-                and not here.search(other.text)
-            ):
-                return True
-    return False
+def _chance(logit: float) -> float:
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, logit))))

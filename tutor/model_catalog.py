@@ -17,7 +17,7 @@ from tutor.placement import free_bytes
 from tutor.settings import EXTRACTIVE, Settings
 from tutor.transformers_model import TransformersModel
 
-CATALOGUE_DATE = "2026-11"
+CATALOGUE_DATE = "2025-10"
 """When the list was last looked through; makers publish new models every month."""
 
 MemoryFormat = Literal["bf16", "4-bit"]

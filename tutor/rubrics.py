@@ -21,7 +21,8 @@ MAX_DRAWN_POINTS = 12
 MAX_REFERENCE_CHARACTERS = 20_000
 _LEAST_WORDS, _LEAST_CLAUSE_WORDS = 2, 3
 """Words with content that a sentence, and a clause cut from one, need to be a point."""
-_CLAUSE = re.compile(r"[;；]\s*|,\s+(?=(?:while|whereas|but)\s)")
+_CLAUSE = re.compile(r"(?<=[;；])\s*|(?<=,)\s+(?=(?:and|but|while|whereas|because|so that|which)\s)")
+_JOINT = re.compile(r"^(?:and|but|while|whereas|so that)\s+")
 
 
 def question_from_reference(prompt: str, reference: str) -> Question:
@@ -77,10 +78,19 @@ def _prose(text: str) -> list[str]:
             or addresses_assistant(sentence.text)
         ):
             continue
-        clauses = [clause.strip() for clause in _CLAUSE.split(sentence.text)]
-        is_cut = all(len(set(words(clause))) >= _LEAST_CLAUSE_WORDS for clause in clauses)
-        found.extend(clauses if is_cut else [sentence.text])
+        found.extend(_clauses(sentence.text))
     return [part for part in dict.fromkeys(found) if len(set(words(part))) >= _LEAST_WORDS]
+
+
+def _clauses(sentence: str) -> list[str]:
+    """A sentence cut where both sides say something: who says one half has made that point."""
+    cut = [""]
+    for clause in _CLAUSE.split(sentence):
+        if min(len(set(words(part))) for part in (cut[-1], clause)) < _LEAST_CLAUSE_WORDS:
+            cut[-1] = f"{cut[-1]} {clause}".strip()
+        else:
+            cut.append(clause)
+    return [part.rstrip(",;；") for part in (cut[0], *(_JOINT.sub("", part, count=1) for part in cut[1:]))]
 
 
 def _question(prompt: str, answer: str, said: Sequence[tuple[str, str]]) -> Question:

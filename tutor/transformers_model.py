@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -256,6 +257,7 @@ class TransformersModel:
         placement = self.placement
         import torch
         from transformers import AutoModelForCausalLM, BitsAndBytesConfig, DynamicCache
+        from transformers.utils.logging import disable_progress_bar
         from transformers.utils.import_utils import is_flash_attn_2_available
 
         options: dict[str, Any] = {}
@@ -273,6 +275,10 @@ class TransformersModel:
         # Otherwise transformers takes the fused attention of torch (SDPA) where the model has it.
         if placement.device == "cuda" and placement.dtype != "float32" and is_flash_attn_2_available():
             options["attn_implementation"] = "flash_attention_2"
+
+        if not (sys.stderr and sys.stderr.isatty()):
+            # In a log or a pipe the bar of the weights is one long line of noise.
+            disable_progress_bar()
 
         def load() -> PreTrainedModel:
             model: PreTrainedModel

@@ -58,6 +58,9 @@ Topic = Annotated[str, typer.Option(help="Only this topic, e.g. optimization.")]
 Level = Annotated[str, typer.Option(help="Only this level: junior, mid, senior or staff.")]
 _EXCERPT = 160
 """Characters of a passage that a list of hits shows."""
+Model = Annotated[
+    str, typer.Option("--model", help="Language model in place of TUTOR_LANGUAGE_MODEL; see: tutor models.")
+]
 # What a search is narrowed to; each may be given more than once.
 Topics = Annotated[list[str] | None, typer.Option("--topic", help="Only guides on this topic; may be repeated.")]
 Levels = Annotated[list[str] | None, typer.Option("--level", help="Only guides of this level; may be repeated.")]
@@ -77,6 +80,7 @@ def _options(
 def serve(
     host: Annotated[str, typer.Option(help="Address to serve at; 0.0.0.0 lets others in your network in.")] = "",
     port: Annotated[int, typer.Option(help="Port to serve at.", min=0, max=65535)] = 0,
+    model: Model = "",
 ) -> None:
     """Serve the page; builds the index on the first start.
 
@@ -84,7 +88,7 @@ def serve(
     """
     from ui.app import launch
 
-    settings = _settings(**({"host": host} if host else {}), **({"port": port} if port else {}))
+    settings = _settings(host=host, port=port, language_model=model)
     tutor = _open(settings, refresh=True)
     launch(tutor, host=settings.host, port=settings.port)
 
@@ -100,6 +104,7 @@ def ask(
     guides_first: Annotated[
         bool, typer.Option("--guides-first", help="Let the model answer, marked, what the guides do not cover.")
     ] = False,
+    model: Model = "",
     as_json: Json = False,
 ) -> None:
     """Answer one question, with citations.
@@ -107,7 +112,8 @@ def ask(
     Example: tutor ask "What does BatchNorm do at inference?"
     """
     source: AnswerFrom | None = "guides-first" if guides_first else None
-    answer = _open().ask(question, detailed=more, answer_from=source, within=_scope(topic, level, language, guide))
+    tutor = _open(_settings(language_model=model))
+    answer = tutor.ask(question, detailed=more, answer_from=source, within=_scope(topic, level, language, guide))
     _print_answer(answer, as_json=as_json)
 
 
@@ -145,7 +151,7 @@ def search(
 
 
 @app.command()
-def chat(as_json: Json = False) -> None:
+def chat(model: Model = "", as_json: Json = False) -> None:
     """Answer one question a line, from the terminal or a pipe; follow-ups are understood.
 
     "shorter", "deeper", "a worked example", "an analogy", "in Chinese" and "quiz me on this" do that with the last answer;
@@ -157,7 +163,7 @@ def chat(as_json: Json = False) -> None:
     from tutor.modes import read_attempt
     from tutor.tutor import QuestionError
 
-    tutor = _open()
+    tutor = _open(_settings(language_model=model))
     history: list[Answer] = []
     for line in _lines("you> "):
         try:
@@ -678,9 +684,10 @@ def train_grader(
 
 
 def _settings(**overrides: Any) -> Settings:  # noqa: ANN401 - a value for any setting
+    """The effective settings; an option that was left out overrides nothing."""
     from tutor.settings import read_settings
 
-    return read_settings(**overrides)
+    return read_settings(**{name: value for name, value in overrides.items() if value})
 
 
 def _tutor(settings: Settings) -> Tutor:
