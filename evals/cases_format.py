@@ -38,6 +38,8 @@ class RetrievalCase:
     relevant: tuple[Relevant, ...] = ()
     kind: str = ""
     """What the case probes (`paraphrase`, `followup`, `chinese` …); figures are given for each."""
+    standalone: str = ""
+    """A follow-up as it would be asked without the conversation, to compare with; empty where the case does not give it."""
 
 
 def read_cases(file: Path) -> tuple[list[RetrievalCase], list[Problem]]:
@@ -103,6 +105,7 @@ def _case(row: dict[str, Any]) -> RetrievalCase:
         id=str(row["id"]),
         question=question,
         history=tuple(map(str, history)),
+        standalone=str(row.get("standalone") or "").strip(),
         answerable=answerable,
         relevant=relevant,
         kind=str(row.get("kind") or ("single" if answerable else "unanswerable")),

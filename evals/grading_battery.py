@@ -60,6 +60,14 @@ def pass_rates(trials: Sequence[Trial]) -> dict[str, tuple[int, int]]:
     return rates
 
 
+def by_case(trials: Sequence[Trial]) -> dict[str, dict[str, dict[str, float]]]:
+    """Whether each question passed, by kind, as `tutor eval compare` reads it."""
+    groups: dict[str, dict[str, dict[str, float]]] = {}
+    for trial in trials:
+        groups.setdefault(trial.kind, {})[trial.question_id] = {"passed": float(trial.passed)}
+    return groups
+
+
 def _trials(question: Question, judge: Judge, dice: random.Random) -> Iterator[tuple[str, bool]]:
     def score(attempt: str) -> float:
         return judge(question, attempt).score or 0.0

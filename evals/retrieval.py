@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,9 @@ import numpy as np
 
 from corpus.chunks import Chunk, anchor, strip_ordinal
 from corpus.documents import Problem
-from evals.cases_format import RetrievalCase, is_beir, read_beir, read_cases
+from evals.cases_format import CaseError, RetrievalCase, is_beir, read_beir, read_cases
+from evals.report import read_limit
+from evals.statistics import Interval, bootstrap_means
 from index.build import Progress, index_documents
 from index.hits import Hit
 from index.reranker import Reranker
@@ -42,6 +43,12 @@ class RankingScores:
     ranking: str
     by_case: Mapping[str, Mapping[str, float]]
     """`{case id: {metric: value}}`."""
+    seed: int = 0
+
+    @cached_property
+    def intervals(self) -> Mapping[str, Interval]:
+        """Mean of each metric with its interval by question; empty where no case is answerable."""
+        return bootstrap_means([self.by_case[case] for case in sorted(self.by_case)], seed=self.seed)
 
     @cached_property
     def means(self) -> dict[str, float]:
@@ -70,6 +77,7 @@ class RetrievalReport:
     """What one run of the eval found."""
 
     scores: Sequence[RankingScores]
+    """The last one is what the limits look at."""
     kinds: Mapping[str, Sequence[str]]
     """Ids of the answerable cases by kind."""
     abstention: Abstention | None
@@ -85,6 +93,12 @@ class RetrievalReport:
             "settings": dict(self.settings),
             "rankings": {
                 scores.ranking: {name: round(value, 4) for name, value in scores.means.items()}
+                for scores in self.scores
+            },
+            "intervals": {
+                scores.ranking: {
+                    name: [round(found.low, 4), round(found.high, 4)] for name, found in scores.intervals.items()
+                }
                 for scores in self.scores
             },
             "by_kind": {
@@ -115,6 +129,8 @@ class RetrievalReport:
                 scores.ranking, str(len(scores.by_case)), *(f"{value:.3f}" for value in scores.means.values())
             )
         last = self.scores[-1]
+        ranges = [f"{found.low:.3f}-{found.high:.3f}" for found in last.intervals.values()]
+        table.add_row("  95 % by question", "", *ranges)
         for kind, ids in sorted(self.kinds.items()) if len(self.kinds) > 1 else ():
             values = [_mean([last.by_case[case][metric] for case in ids]) for metric in METRICS]
             table.add_row(f"  {last.ranking}, {kind}", str(len(ids)), *(f"{value:.3f}" for value in values))
@@ -140,13 +156,7 @@ class RetrievalReport:
                 values["AUC"] = self.abstention.auc
         failures = []
         for limit in limits:
-            metric, _, wanted = limit.partition("=")
-            try:
-                least = float(wanted)
-            except ValueError:
-                least = math.nan
-            if metric not in values or math.isnan(least):
-                raise ValueError(f"--fail-under {limit!r} is not METRIC=VALUE. Metrics: {', '.join(values)}.")
+            metric, least = read_limit("--fail-under", limit, values)
             if values[metric] < least:
                 worst = ", ".join(self._worst(metric)[:3])
                 failures.append(f"{metric} is {values[metric]:.3f}, under {least:.3f} (worst: {worst})")
@@ -170,6 +180,7 @@ def run_retrieval_eval(
     limit: int,
     progress: Progress,
     predictions: Path | None = None,
+    seed: int = 0,
 ) -> RetrievalReport:
     """Measure retrieval on our cases, on a file of cases, or on a BEIR folder.
 
@@ -188,21 +199,19 @@ def run_retrieval_eval(
                 chunk_words=settings.chunk_words,
                 progress=progress,
             )
+            retriever = make_retriever(index, settings, Reranker(settings.reranker) if settings.reranker else None)
         else:
-            found, problems = read_cases(path)
-            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tutor-eval-")))
-            own = settings.model_copy(update={"home": home, "guides": (guides,) if guides else settings.guides})
-            index = Tutor(own).update_index(progress=progress).index
-        retriever = make_retriever(index, settings, Reranker(settings.reranker) if settings.reranker else None)
-        found, unknown_sections = _known_cases(found, index.chunks) if not is_beir(path) else (found, [])
+            tutor, found, problems = stack.enter_context(tutor_of_cases(settings, path, guides, progress=progress))
+            retriever = tutor.retriever
         return measure(
             retriever,
             found[:limit] if limit else found,
             rankings=rankings or RANKINGS,
             threshold=settings.answer_threshold,
-            problems=[*problems, *unknown_sections],
+            problems=problems,
             predictions=predictions,
             progress=progress,
+            seed=seed,
             settings={
                 "embedder": settings.embedder,
                 "chunk_words": settings.chunk_words,
@@ -214,6 +223,26 @@ def run_retrieval_eval(
         )
 
 
+@contextmanager
+def tutor_of_cases(
+    settings: Settings, cases: Path | None, guides: Path | None, *, progress: Progress
+) -> Iterator[tuple[Tutor, list[RetrievalCase], list[Problem]]]:
+    """A tutor with an index in a temporary home, the cases whose sections it has, and what is wrong with the others.
+
+    Raises CaseError for cases that cannot be read, and for a folder in BEIR's format, which has no guides to answer from.
+    """
+    path = cases or OUR_CASES
+    if is_beir(path):
+        raise CaseError(f"{str(path)!r} is in BEIR's format, which only tutor eval retrieval reads. Expected JSON lines.")
+    found, problems = read_cases(path)
+    with tempfile.TemporaryDirectory(prefix="tutor-eval-") as home:
+        changed = {"home": Path(home), "guides": (guides,) if guides else settings.guides}
+        tutor = Tutor(settings.model_copy(update=changed))
+        index = tutor.update_index(progress=progress).index
+        known, unknown_sections = _known_cases(found, index.chunks)
+        yield tutor, known, [*problems, *unknown_sections]
+
+
 def measure(
     retriever: Retriever,
     cases: Sequence[RetrievalCase],
@@ -223,6 +252,7 @@ def measure(
     problems: Sequence[Problem] = (),
     predictions: Path | None = None,
     progress: Progress = lambda _stage, _done, _total: None,
+    seed: int = 0,
     settings: Mapping[str, Any] | None = None,
 ) -> RetrievalReport:
     """Search for each case with each ranking, score the answerable ones, and see which the tutor would answer."""
@@ -247,7 +277,7 @@ def measure(
         if case.answerable:
             kinds.setdefault(case.kind, []).append(case.id)
     return RetrievalReport(
-        scores=[RankingScores(ranking, by_case) for ranking, by_case in by_ranking.items()],
+        scores=[RankingScores(ranking, by_case, seed) for ranking, by_case in by_ranking.items()],
         kinds=kinds,
         abstention=_abstention(cases, confidence, threshold),
         cases=len(cases),
@@ -317,7 +347,7 @@ def _known_cases(cases: Sequence[RetrievalCase], chunks: Sequence[Chunk]) -> tup
             problems.append(Problem(case.id, 0, f"no such section in the index: {names}. Name a heading of the guide."))
         found = tuple(item for item in case.relevant if item not in missing)
         if found or not case.answerable:
-            known.append(RetrievalCase(case.id, case.question, case.history, case.answerable, found, case.kind))
+            known.append(replace(case, relevant=found))
     return known, problems
 
 

@@ -41,6 +41,8 @@ KNOWN_IN = {
     "openai": {"tutor/endpoint_model.py"},
     "huggingface_hub": {"tutor/model_catalog.py"},
     "sqlalchemy": {"tutor/progress.py"},
+    "pint": {"tutor/quantities.py"},
+    "sympy": {"tutor/written_formulas.py"},
     "pypdfium2": {"corpus/pdf_pages.py"},
     "markdownify": {"corpus/html_pages.py"},
     "mammoth": {"corpus/formats.py"},

@@ -470,6 +470,33 @@ def test_eval_retrieval_measures_cases_and_fails_under_a_limit(run: Run, tmp_pat
     assert [line.split()[0] for line in swept.out.splitlines()] == ["chunk_words", "60", "300"]
 
 
+def test_eval_names_what_dropped_since_the_baseline_and_compare_says_whether_it_is_chance(run: Run, tmp_path: Path):
+    rows = [
+        {"id": name, "question": question, "answerable": True, "relevant": [section]}
+        for section in [{"document": "regularization.md", "heading": "Dropout", "grade": 2}]
+        for name, question in (("dropout", "What does dropout do in training?"), ("lost", "Wie backt man Brot?"))
+    ]
+    cases, now, then = tmp_path / "cases.jsonl", tmp_path / "now.json", tmp_path / "then.json"
+    cases.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    measure = ("eval", "retrieval", "--cases", str(cases), "--ranking", "fused", "--json", str(now))
+    assert run(*measure).status == 0
+    report = json.loads(now.read_text(encoding="utf-8"))
+    report["by_case"]["fused"]["lost"]["hit@1"] = 1.0
+    then.write_text(json.dumps(report), encoding="utf-8")
+
+    kept = run(*measure, "--baseline", str(now), "--max-drop", "hit@1=0")
+    fallen = run(*measure, "--baseline", str(then), "--max-drop", "hit@1=0.1")
+    compared = run("eval", "compare", str(then), str(now), "--json")
+
+    assert kept.status == 0
+    assert fallen.status == 1
+    assert "hit@1 fell from 1.000 to 0.500 on 2 cases" in fallen.err
+    assert "worse: lost 1.00 -> 0.00" in fallen.err
+    changes = {row["metric"]: row for row in json.loads(compared.out)["metrics"]}
+    assert changes["hit@1"]["outcome"] == "no difference that could not be chance"
+    assert changes["hit@1"]["difference"]["value"] == -0.5
+
+
 # What the help says is true
 
 
@@ -571,6 +598,7 @@ def test_what_cannot_be_asked_is_one_line_and_status_2(run: Run, arguments: list
         (["grade", "--batch", "a.csv"], "--output graded.csv"),
         (["grade", "--batch", "a.csv", "--output", "b.csv", "--answer", "x"], "Leave the other options out"),
         (["eval", "retrieval", "--ranking", "best"], "best"),
+        (["eval", "retrieval", "--max-drop", "hit@1=0"], "--max-drop METRIC=VALUE go together"),
     ],
 )
 def test_a_command_line_that_is_wrong_is_status_2_and_shows_its_usage(run: Run, arguments: list[str], said: str):

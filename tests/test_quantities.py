@@ -29,6 +29,8 @@ COST = Quantity(0.7716, "USD", "2.5 / 3.24", 0.01)
         ("16 GiB", 16, "gibibyte"),
         ("16GB", 16, "gigabyte"),
         ("16 Gb", 16, "gigabit"),
+        ("**16 GiB**", 16, "gibibyte"),
+        ("2**30 bytes", 2**30, "byte"),
         ("2 x 10^9 parameters", 2e9, ""),
         ("$2^{30}$ bytes", 2**30, "byte"),
         ("2³⁰ bytes", 2**30, "byte"),
@@ -128,6 +130,8 @@ WRONG = [
     (F1, "0.7", "near", "more digits"),
     (WORKERS, "1024 / 25 = 40.96 workers", "near", "close"),
     (WORKERS, "40 workers", "near", "close"),
+    (WEIGHTS, "4,194,305 parameters", "near", "close"),
+    (WEIGHTS, "4.15 million parameters", "near", "close"),
     (WORK, "It needs 231 MFLOP.", "wrong", "factor of 2"),
 ]
 

@@ -331,9 +331,10 @@ def test_requests_are_served_in_the_order_in_which_they_came(untaught: Path):
         served.append(number)
 
     threads = [threading.Thread(target=read, args=[number]) for number in range(4)]
+    patience = time.monotonic() + 20
     for number, thread in enumerate(threads):
         thread.start()
-        while model.waiting < number + 2:
+        while model.waiting < number + 2 and time.monotonic() < patience:
             time.sleep(0.001)
     running.close()
     for thread in threads:

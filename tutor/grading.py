@@ -11,6 +11,7 @@ from corpus.documents import language_of
 from corpus.questions import KeyPoint, Misconception, Question
 from tutor.answers import Citation
 from tutor.grader import Grader, PointMatch, asked_stems, is_blank, is_keyword_list, windows_of
+from tutor.quantities import ResultVerdict, judge_result
 
 VerdictName = Literal["made", "partial", "missing", "contradicted", "unjudged"]
 CREDIT: Mapping[VerdictName, float] = {
@@ -27,9 +28,17 @@ DENIED = 0.7
 """How far words must say a point, but for their denial, to contradict it."""
 MISCONCEPTION = 0.6
 MISCONCEPTION_PENALTY = 0.1
+RESULTS: Mapping[ResultVerdict, VerdictName] = {
+    "right": "made",
+    "near": "partial",
+    "wrong unit": "partial",
+    "power of ten": "partial",
+    "wrong": "contradicted",
+    "contradicted": "contradicted",
+    "none": "missing",
+}
+"""What the result of a calculation earns."""
 MAX_ATTEMPT_CHARACTERS = 50_000
-
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?<![\w.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 class GradingError(ValueError):
@@ -189,6 +198,8 @@ class _Reading:
         self._matches: dict[KeyPoint, PointMatch] = {}
         self.misconceptions: tuple[tuple[Misconception, str], ...] = ()
         self._is_keyword_list = is_keyword_list(attempt)
+        quantity = question.quantity
+        self._result = judge_result(quantity, attempt, question.prompt) if quantity else None
         if is_blank(attempt, asked_stems(question.wordings)):
             return
         phrasings = [(point.text, *point.phrasings) for point in question.key_points]
@@ -214,14 +225,15 @@ class _Reading:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What is odd about the attempt as a whole."""
-        remark = "This is a list of keywords. Say in sentences how they hang together: keywords alone earn half."
-        return (remark,) if self._is_keyword_list else ()
+        keywords = "This is a list of keywords. Say in sentences how they hang together: keywords alone earn half."
+        result = self._result.message if self._result and self._result.verdict != "right" else ""
+        return tuple(filter(None, (keywords if self._is_keyword_list else "", result)))
 
     def judge(self, point: KeyPoint) -> tuple[VerdictName, str, float]:
         """The verdict on one point, the learner's words for it, and how far they say it."""
-        quantity = self._question.quantity
-        if quantity and point not in self._question.key_points:
-            return _judge_result(quantity.value, quantity.tolerance, self.windows)
+        if self._result and point not in self._question.key_points:
+            name = RESULTS[self._result.verdict]
+            return name, self._result.evidence, CREDIT[name]
         match = self._matches.get(point)
         if match is None:
             return "missing", "", 0.0
@@ -231,16 +243,6 @@ class _Reading:
             return "missing", "", match.degree
         evidence = " ".join(self.windows[window] for window in match.evidence)
         return ("made" if match.degree >= MADE else "partial"), evidence, match.degree
-
-
-def _judge_result(value: float, tolerance: float, sentences: Sequence[str]) -> tuple[VerdictName, str, float]:
-    for sentence in sentences:
-        for match in _NUMBER.finditer(sentence):
-            number = float(match[0].replace(",", ""))
-            # A hand calculation may round: 1 % is what an interviewer lets pass.
-            if abs(number - value) <= max(tolerance, 0.01 if value != int(value) else 0.0) * abs(value):
-                return "made", sentence, 1.0
-    return "missing", "", 0.0
 
 
 def _feedback(grade: Grade) -> str:

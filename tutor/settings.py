@@ -19,6 +19,7 @@ from tutor.placement import Precision, Quantization
 CORPUS_FOLDER = Path(corpus.__file__).parent
 AnswerFrom = Literal["guides-only", "guides-first"]
 GraderChoice = Literal["auto", "offline"]
+RunCode = Literal["limited", "anywhere", "never"]
 EXTRACTIVE = "extractive"
 """The setting of `language_model` that needs none: answers are composed of the guides' own sentences."""
 
@@ -92,6 +93,12 @@ class Settings(BaseSettings):
         le=64,
         description="Tokens that a transformers model copies from its prompt and checks at once; 0: none.",
     )
+    run_code: RunCode = Field(
+        "limited",
+        description="Code of an answer is run where it can be limited in time, memory, files and network; `anywhere`, or `never`.",
+    )
+    code_seconds: float = Field(10, gt=0, le=600, description="Longest run of an answer's code with its tests.")
+    code_memory_mb: int = Field(1024, ge=64, le=65536, description="Memory of such a run, beside NumPy and PyTorch.")
     max_new_tokens: int = Field(512, ge=16, le=8192, description="Longest generated answer.")
     fetch_seconds: float = Field(60, gt=0, le=3600, description="Longest wait for a guide from the web.")
     learner: str = Field("me", min_length=1, description="Whose progress is kept.")

@@ -257,8 +257,8 @@ class TransformersModel:
         placement = self.placement
         import torch
         from transformers import AutoModelForCausalLM, BitsAndBytesConfig, DynamicCache
-        from transformers.utils.logging import disable_progress_bar
         from transformers.utils.import_utils import is_flash_attn_2_available
+        from transformers.utils.logging import disable_progress_bar
 
         options: dict[str, Any] = {}
         if placement.quantization != "none":

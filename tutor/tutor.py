@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, RLock
@@ -46,7 +46,9 @@ from tutor.answers import (
     compose_answer,
     renumber,
 )
+from tutor.code_sandbox import run_code
 from tutor.disputes import check_dispute, judged_again, with_dispute
+from tutor.exact import RunCode, judged_exactly
 from tutor.follow_ups import rewrite_question, standalone_question
 from tutor.generated_answers import MODEL_FAILURES, Reply, stream_from_memory, stream_generated, translated
 from tutor.grader import shipped_grader
@@ -583,9 +585,20 @@ class Tutor:
                 return reference_citation(question, text)
             return self.cite_section(section, text)
 
-        grade = grade_attempt(question, attempt, grader=shipped_grader(), cite=cite)
-        remarks = rubric_remarks(question)
-        return completed(replace(grade, remarks=(*remarks, *grade.remarks))) if remarks else grade
+        grade = judged_exactly(grade_attempt(question, attempt, grader=shipped_grader(), cite=cite), self._run_code)
+        return completed(replace(grade, remarks=(*rubric_remarks(question), *grade.remarks)))
+
+    @property
+    def _run_code(self) -> RunCode | None:
+        settings = self.settings
+        if settings.run_code == "never":
+            return None
+        return partial(
+            run_code,
+            seconds=settings.code_seconds,
+            memory_bytes=settings.code_memory_mb * 2**20,
+            allow_weaker=settings.run_code == "anywhere",
+        )
 
     @cached_property
     def _model_grader(self) -> ModelGrader | None:

@@ -19,6 +19,7 @@ import typer
 from ui.models_cli import models_app
 
 if TYPE_CHECKING:
+    from evals.report import CaseFigures
     from evals.retrieval import RetrievalReport
     from index.build import Progress
     from index.hits import Hit
@@ -61,6 +62,11 @@ _EXCERPT = 160
 Model = Annotated[
     str, typer.Option("--model", help="Language model in place of TUTOR_LANGUAGE_MODEL; see: tutor models.")
 ]
+Baseline = Annotated[Path | None, typer.Option(help="Report of an earlier run (--json) that --max-drop compares with.")]
+MaxDrop = Annotated[
+    list[str] | None, typer.Option(help="METRIC=VALUE: exit with 1 if it fell by more since the baseline.")
+]
+Seed = Annotated[int, typer.Option(help="Of the draws behind the intervals.")]
 # What a search is narrowed to; each may be given more than once.
 Topics = Annotated[list[str] | None, typer.Option("--topic", help="Only guides on this topic; may be repeated.")]
 Levels = Annotated[list[str] | None, typer.Option("--level", help="Only guides of this level; may be repeated.")]
@@ -524,6 +530,9 @@ def eval_retrieval(
     fail_under: Annotated[
         list[str] | None, typer.Option(help="METRIC=VALUE, e.g. recall@5=0.8: exit with 1 below it.")
     ] = None,
+    baseline: Baseline = None,
+    max_drop: MaxDrop = None,
+    seed: Seed = 0,
     sweep: Annotated[
         list[str] | None,
         typer.Option(help="SETTING=VALUE,VALUE: measure with each; more than once for every combination."),
@@ -537,6 +546,7 @@ def eval_retrieval(
     from evals.sweep import read_grid, run_sweep, sweep_table
     from index.retriever import RANKINGS
 
+    _check_baseline(baseline, max_drop)
     with _progress_bar() as bar:
 
         def run(changed: Mapping[str, str]) -> RetrievalReport:
@@ -548,6 +558,7 @@ def eval_retrieval(
                 limit=limit,
                 progress=bar,
                 predictions=predictions,
+                seed=seed,
             )
 
         rows = run_sweep(read_grid(sweep or []), run)
@@ -561,7 +572,45 @@ def eval_retrieval(
     _console().print(report.table)
     if json_file:
         json_file.write_text(json.dumps(report.as_dict(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    groups = {scores.ranking: scores.by_case for scores in report.scores}
     failures = report.failures(fail_under or [])
+    _end_eval([*failures, *_drops("retrieval", groups, baseline, max_drop, seed)])
+
+
+@eval_app.command("compare")
+def eval_compare(
+    first: Annotated[Path, typer.Argument(help="Report that an eval wrote with --json.")],
+    second: Annotated[Path, typer.Argument(help="Report of a later run of the same eval on the same cases.")],
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Compare two runs, question by question: what got better or worse, and what may be chance.
+
+    Example: tutor eval compare evals/baseline.json evals/baseline.json
+    """
+    from evals.comparison import compare_runs, read_groups
+
+    found = compare_runs(read_groups(first), read_groups(second), seed=seed)
+    if as_json:
+        _print_json(found.as_dict())
+    else:
+        _console().print(found.table)
+
+
+def _check_baseline(baseline: Path | None, max_drop: Sequence[str] | None) -> None:
+    if bool(baseline) != bool(max_drop):
+        raise typer.BadParameter("--baseline (a report of an earlier run) and --max-drop METRIC=VALUE go together.")
+
+
+def _drops(
+    name: str, groups: Mapping[str, CaseFigures], baseline: Path | None, max_drop: Sequence[str] | None, seed: int
+) -> list[str]:
+    from evals.comparison import drops, read_groups
+
+    return drops(read_groups(baseline, name), groups, max_drop or (), seed=seed) if baseline else []
+
+
+def _end_eval(failures: Sequence[str]) -> None:
     for failure in failures:
         _complain(failure)
     if failures:
@@ -635,7 +684,7 @@ def eval_grading(
 
 def _run_battery(limit: int) -> dict[str, Any]:
     from corpus.questions import read_questions
-    from evals.grading_battery import pass_rates, run_battery
+    from evals.grading_battery import by_case, pass_rates, run_battery
     from tutor.grader import shipped_grader
     from tutor.grading import grade_attempt
     from tutor.settings import CORPUS_FOLDER
@@ -650,7 +699,65 @@ def _run_battery(limit: int) -> dict[str, Any]:
     rates = pass_rates(trials)
     for kind, (passed, tried) in rates.items():
         typer.echo(f"{passed / tried:6.1%}  {passed}/{tried}  {kind}")
-    return {kind: {"passed": passed, "tried": tried} for kind, (passed, tried) in rates.items()}
+    kinds = {kind: {"passed": passed, "tried": tried} for kind, (passed, tried) in rates.items()}
+    return {"eval": "grading", "kinds": kinds, "by_case": by_case(trials)}
+
+
+@eval_app.command("grounding")
+def eval_grounding(
+    cases: Annotated[
+        Path, typer.Option(help="Answers as JSON lines: id, passages, answer; question, sentences and labels if known.")
+    ],
+    limit: Annotated[int, typer.Option(help="Only the first so many cases; 0 for all.", min=0)] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report here as JSON.")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Write the verdict on each case here, one JSON object a line.")
+    ] = None,
+    fail_under: Annotated[
+        list[str] | None, typer.Option(help="METRIC=VALUE, e.g. faithfulness=0.9: exit with 1 below it.")
+    ] = None,
+) -> None:
+    """Measure how much of each answer its passages bear out, and how well the check agrees with people's labels.
+
+    Example: tutor eval grounding --cases answers.jsonl --predictions checked.jsonl
+    """
+    from evals.grounding import run_grounding_eval
+
+    with _progress_bar() as bar:
+        report = run_grounding_eval(cases, limit=limit, progress=bar, predictions=predictions)
+    _console().print(report.table)
+    if json_file:
+        json_file.write_text(json.dumps(report.as_dict(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    failures = report.failures(fail_under or [])
+    for failure in failures:
+        _complain(failure)
+    if failures:
+        raise typer.Exit(1)
+
+
+@train_app.command("grounding")
+def train_grounding(
+    data: Annotated[Path, typer.Option(help="Folder of judged claims: wice, wice_tokens, summedits.jsonl.")],
+    output: Annotated[Path, typer.Option(help="Folder to write grounding.json and report.json to.")],
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+) -> None:
+    """Train the grounding check on claims that people judged and on our question bank; two minutes on one core.
+
+    The same data and seed give the same coefficients. Put them in force by copying grounding.json over tutor/grounding.json.
+    """
+    from tutor.grounding_training import train_grounding as train
+    from tutor.settings import CORPUS_FOLDER
+
+    with _progress_bar() as bar:
+        report = train(
+            data,
+            output,
+            guides=CORPUS_FOLDER / "guides",
+            bank=CORPUS_FOLDER / "questions",
+            seed=seed,
+            progress=bar,
+        )
+    _print_json(report)
 
 
 @train_app.command("grader")
