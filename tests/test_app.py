@@ -447,6 +447,16 @@ def test_progress_without_attempts_says_what_to_do(tutor: Tutor):
     assert not view.plot.visible
 
 
+def test_what_nobody_foresaw_is_said_and_the_answer_stays_typed(
+    practising: PracticeHandlers, tutor: Tutor, monkeypatch: pytest.MonkeyPatch
+):
+    practice = dropout_question(practising)
+    monkeypatch.setattr(tutor, "grade", lambda *_, **__: {}["a bug"])
+
+    with pytest.raises(gr.Error, match=r"Something went wrong \(KeyError\)\. What you typed is still here"):
+        practising.grade(DROPOUT_ATTEMPT, practice)
+
+
 def test_a_graded_answer_shows_up_in_progress(practising: PracticeHandlers, tutor: Tutor):
     practising.grade("It zeroes random activations during training.", dropout_question(practising))
     view = ProgressHandlers(tutor).refresh()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -37,11 +38,17 @@ KNOWN_ERRORS = (
 
 @contextmanager
 def known_errors_shown() -> Iterator[None]:
-    """Turn a known error into the message that the page shows."""
+    """Turn a known error into the message that the page shows; one that nobody foresaw is told as such, and logged whole."""
     try:
         yield
     except KNOWN_ERRORS as error:
         raise gr.Error(str(error), duration=12, print_exception=False) from error
+    except gr.Error:
+        raise
+    except Exception as error:
+        logging.getLogger(__name__).exception("A click on the page could not be carried out.")
+        message = f"Something went wrong ({type(error).__name__}). What you typed is still here: try again. The log has the details."
+        raise gr.Error(message, duration=12, print_exception=False) from error
 
 
 def topic_titles(tutor: Tutor) -> Mapping[str, str]:
