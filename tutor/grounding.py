@@ -17,7 +17,7 @@ import numpy as np
 from corpus.sentences import split_prose
 from index.static_encoder import Vectors
 from index.words import words
-from tutor.grounding_features import FEATURES, WORD_FEATURES, Comparison, compare, read_words
+from tutor.grounding_features import FEATURES, WORD_FEATURES, Comparison, compare, read_words, without_marks
 
 Verdict = Literal["supported", "partially supported", "unsupported", "contradicted", "not checkable"]
 Idf = Callable[[str], float]
@@ -26,6 +26,8 @@ SUPPORTED = 0.5
 """Chance from which a sentence counts as supported."""
 SHIPPED_WEIGHTS = Path(__file__).parent / "grounding.json"
 _PARTIAL = 0.25
+_BEYOND_DOUBT = 0.85
+"""Chance from which nothing in a sentence is marked as missing."""
 _MISSING = 0.3
 """Chance from which a word counts as one that the passages do not bear out."""
 _MOST_LETTERS = 1_500
@@ -114,7 +116,9 @@ class GroundingWeights:
                 float(data["word_intercept"]),
             )
         except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{str(file)!r} holds no grounding weights ({error}). Make them: tutor train grounding.") from error
+            raise ValueError(
+                f"{str(file)!r} holds no grounding weights ({error}). Make them: tutor train grounding."
+            ) from error
 
     def save(self, file: Path) -> None:
         """Write as JSON, by the features' names."""
@@ -148,7 +152,9 @@ def check_sentence(
     weights = weights or shipped_weights()
     given = frozenset(word.term for word in read_words(question))
     pieces = [
-        _check_piece(start, text, passages, idf, given, weights) for start, text in _pieces(sentence) if words(text)
+        _check_piece(start, text, passages, idf, given, weights)
+        for start, text in _pieces(without_marks(sentence))
+        if words(text)
     ]
     if not pieces:
         return SentenceCheck(0, len(sentence), "not checkable", 0.0)
@@ -228,7 +234,7 @@ def _check_piece(
         return SentenceCheck(0, len(text), "unsupported", 0.0, missing=((start, start + len(text)),))
     chance, compared = best
     verdict = _verdict(chance, compared)
-    missing = () if verdict == "supported" else _missing(start, compared, weights)
+    missing = () if chance >= _BEYOND_DOUBT else _missing(start, compared, weights)
     return SentenceCheck(0, len(text), verdict, round(chance, 4), compared.evidence, missing)
 
 
@@ -237,7 +243,9 @@ def _verdict(chance: float, compared: Comparison) -> Verdict:
     if chance >= SUPPORTED:
         return "supported"
     # Who speaks of the same thing in other words, or not at all, contradicts nothing.
-    if values["near"] >= SUPPORTED and any(values[name] for name in ("contradiction", "new_negation", "opposites")):
+    if values["near"] >= SUPPORTED and any(
+        values[name] for name in ("contradiction", "other_unit", "new_negation", "opposites")
+    ):
         return "contradicted"
     return "partially supported" if chance >= _PARTIAL else "unsupported"
 

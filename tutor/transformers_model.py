@@ -278,7 +278,7 @@ class TransformersModel:
 
         if not (sys.stderr and sys.stderr.isatty()):
             # In a log or a pipe the bar of the weights is one long line of noise.
-            disable_progress_bar()
+            disable_progress_bar()  # type: ignore[no-untyped-call]
 
         def load() -> PreTrainedModel:
             model: PreTrainedModel
