@@ -1,4 +1,4 @@
-"""Does the tutor answer what the guides cover, and decline what they do not? By kind, and by threshold."""
+"""Whether the tutor answers what the guides cover and declines what they do not, by kind and by threshold."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def abstention_report(
     for done, case in enumerate(cases):
         progress("searching", done, len(cases))
         question = standalone_question(case.question, case.history)
-        hits = tutor.retrieve(question, count=tutor.settings.hit_count, merged=True)
+        hits = tutor.retrieve(question, count=tutor.settings.hit_count, merged=True, before=case.before)
         confidence[case.id] = sure = tutor.retriever.confidence(question, hits)
         is_right = float((sure >= threshold) == case.answerable)
         groups.setdefault(case.kind, {})[case.id] = {"answered" if case.answerable else "declined": is_right}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,16 @@ class RetrievalCase:
     standalone: str = ""
     """A follow-up as it would be asked without the conversation, to compare with; empty where the case does not give it."""
 
+    @property
+    def before(self) -> str:
+        """The question before this one; empty where it opens the conversation."""
+        return self.history[-1] if self.history else ""
+
+    @property
+    def expected(self) -> str:
+        """The sections that answer or help, for a reader."""
+        return "expected: " + "; ".join(f"{item.document} > {item.heading}" for item in self.relevant)
+
 
 def read_cases(file: Path) -> tuple[list[RetrievalCase], list[Problem]]:
     """Cases from a file of JSON lines, or from all `*.jsonl` of a folder. A line with a mistake is reported and left out.
@@ -54,7 +65,7 @@ def read_cases(file: Path) -> tuple[list[RetrievalCase], list[Problem]]:
     problems: list[Problem] = []
     ids: set[str] = set()
     for item in files:
-        for number, row, mistake in _rows(item):
+        for number, row, mistake in read_rows(item):
             if mistake:
                 problems.append(Problem(item.name, number, mistake))
                 continue
@@ -73,7 +84,19 @@ def read_cases(file: Path) -> tuple[list[RetrievalCase], list[Problem]]:
     return cases, problems
 
 
-def _rows(file: Path) -> Iterator[tuple[int, Any, str]]:
+def first_of_each_kind(cases: Sequence[RetrievalCase], count: int) -> list[RetrievalCase]:
+    """The first `count` cases of each kind, in their order; all for 0."""
+    seen: Counter[str] = Counter()
+    kept = []
+    for case in cases:
+        seen[case.kind] += 1
+        if not count or seen[case.kind] <= count:
+            kept.append(case)
+    return kept
+
+
+def read_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
+    """Number, value and mistake of each line that is not blank. Raises CaseError where the file is no UTF-8 text."""
     try:
         # Not splitlines(): U+2028 and its like may stand inside of a JSON string.
         lines = file.read_text(encoding="utf-8-sig").split("\n")
@@ -152,7 +175,7 @@ def read_beir(folder: Path) -> tuple[list[Document], list[RetrievalCase]]:
 
 
 def _beir_rows(file: Path) -> Iterator[dict[str, Any]]:
-    for number, row, mistake in _rows(file):
+    for number, row, mistake in read_rows(file):
         if mistake or not isinstance(row, dict) or "_id" not in row or "text" not in row:
             raise CaseError(f"{file.name}:{number}: {mistake or 'expected an object with _id and text'}.")
         yield row

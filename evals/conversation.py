@@ -1,4 +1,4 @@
-"""Follow-ups: does search with the rewritten question find what the full question finds?"""
+"""Follow-ups: whether search with the rewritten question finds what the full question finds."""
 
 from __future__ import annotations
 
@@ -10,19 +10,14 @@ from evals.report import CaseDetail, CaseFigures, EvalReport
 from evals.retrieval import DEPTH, score_case
 from evals.statistics import compare_paired
 from index.build import Progress
-from index.retriever import Retriever
 from tutor.follow_ups import standalone_question
+from tutor.tutor import Tutor
 
 METRICS = ("hit@1", "recall@5", "nDCG@10")
 
 
 def conversation_report(
-    retriever: Retriever,
-    cases: Sequence[RetrievalCase],
-    *,
-    problems: Sequence[Problem],
-    seed: int,
-    progress: Progress,
+    tutor: Tutor, cases: Sequence[RetrievalCase], *, problems: Sequence[Problem], seed: int, progress: Progress
 ) -> EvalReport:
     """Search each answerable follow-up as it stands, joined to what was asked before, in full, and as the tutor rewrites it.
 
@@ -41,7 +36,12 @@ def conversation_report(
             "full": case.standalone,
             "rewritten": standalone_question(case.question, case.history),
         }
-        hits = {form: retriever.retrieve(text, count=DEPTH * 3) for form, text in asked.items() if text}
+        hits = {
+            # The tutor searches what it rewrote with an eye on the question before.
+            form: tutor.retriever.retrieve_in_context(text, case.before if form == "rewritten" else "", count=DEPTH * 3)
+            for form, text in asked.items()
+            if text
+        }
         for form, found in hits.items():
             scores = score_case(case, found)
             groups[form][case.id] = {metric: scores[metric] for metric in METRICS}
@@ -49,7 +49,7 @@ def conversation_report(
             " / ".join((*case.history, case.question)),
             tuple(f"{hit.chunk.title} > {hit.chunk.path}" for hit in hits["rewritten"][:5]),
             f"searched for: {asked['rewritten']}",
-            "expected: " + "; ".join(f"{item.document} > {item.heading}" for item in case.relevant),
+            case.expected,
         )
     if not groups["full"]:
         del groups["full"]
@@ -70,6 +70,6 @@ def _against_rewritten(groups: dict[str, dict[str, dict[str, float]]], seed: int
         result = compare_paired(before, after, seed=seed)
         lines.append(
             f"rewritten against {form}: nDCG@10 {result.difference.value:+.3f} "
-            f"({result.difference.low:+.3f} to {result.difference.high:+.3f}), p {result.p_value:.3f}: {result.outcome}"
+            f"({result.difference.low:+.3f} to {result.difference.high:+.3f}), {result.chance}: {result.outcome}"
         )
     return lines

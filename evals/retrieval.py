@@ -16,7 +16,7 @@ import numpy as np
 from corpus.chunks import Chunk, anchor, strip_ordinal
 from corpus.documents import Problem
 from evals.cases_format import CaseError, RetrievalCase, is_beir, read_beir, read_cases
-from evals.report import read_limit
+from evals.report import CaseDetail, Curve, EvalReport, read_limit
 from evals.statistics import Interval, bootstrap_means
 from index.build import Progress, index_documents
 from index.hits import Hit
@@ -84,6 +84,23 @@ class RetrievalReport:
     cases: int
     problems: Sequence[Problem] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, CaseDetail] = field(default_factory=dict)
+    """Of the answerable cases, what the last ranking found."""
+
+    @property
+    def as_report(self) -> EvalReport:
+        """The figures by case in the form of the other evals, with recall by k."""
+        ks = (1, 5, 10)
+        lines = {scores.ranking: [(float(k), scores.means[f"recall@{k}"]) for k in ks] for scores in self.scores}
+        return EvalReport(
+            "retrieval",
+            {scores.ranking: scores.by_case for scores in self.scores},
+            self.scores[-1].seed,
+            details=self.details,
+            curves=[Curve("Recall by k", "k, the hits that are looked at", lines)],
+            notes=[f"left out {problem}" for problem in self.problems],
+            settings=self.settings,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON."""
@@ -233,7 +250,9 @@ def tutor_of_cases(
     """
     path = cases or OUR_CASES
     if is_beir(path):
-        raise CaseError(f"{str(path)!r} is in BEIR's format, which only tutor eval retrieval reads. Expected JSON lines.")
+        raise CaseError(
+            f"{str(path)!r} is in BEIR's format, which only tutor eval retrieval reads. Expected JSON lines."
+        )
     found, problems = read_cases(path)
     with tempfile.TemporaryDirectory(prefix="tutor-eval-") as home:
         changed = {"home": Path(home), "guides": (guides,) if guides else settings.guides}
@@ -259,15 +278,22 @@ def measure(
     by_ranking: dict[str, dict[str, Mapping[str, float]]] = {ranking: {} for ranking in rankings}
     confidence: dict[str, float] = {}
     rows: list[str] = []
+    details: dict[str, CaseDetail] = {}
     for done, case in enumerate(cases):
         progress("searching", done, len(cases))
         question = standalone_question(case.question, case.history)
         for ranking in rankings:
-            hits = retriever.retrieve(question, count=DEPTH * 3, ranking=ranking)
+            hits = retriever.retrieve_in_context(question, case.before, count=DEPTH * 3, ranking=ranking)
             if case.answerable:
                 by_ranking[ranking][case.id] = score_case(case, hits)
+                details[case.id] = CaseDetail(
+                    " / ".join((*case.history, case.question)),
+                    tuple(f"{hit.chunk.title} > {hit.chunk.path}" for hit in hits[:5]),
+                    "" if question == case.question else f"searched for: {question}",
+                    case.expected,
+                )
             if ranking == rankings[-1]:
-                best = retriever.retrieve(question, count=DEPTH)
+                best = retriever.retrieve_in_context(question, case.before, count=DEPTH)
                 confidence[case.id] = retriever.confidence(question, best)
                 rows.append(_prediction(case, question, hits[:DEPTH], confidence[case.id] >= threshold))
     if predictions:
@@ -283,6 +309,7 @@ def measure(
         cases=len(cases),
         problems=problems,
         settings=settings or {},
+        details=details,
     )
 
 

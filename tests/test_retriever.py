@@ -279,3 +279,35 @@ def test_the_words_of_a_hit_are_those_of_its_text(many: Retriever):
 
     for hit in many.retrieve(question, count=20):
         assert set(hit.matched) == set(words(question)) & set(words(hit.chunk.search_text))
+
+
+def test_question_is_also_searched_with_the_one_before_it(retriever: Retriever):
+    before = "What does BatchNorm use at inference?"
+    question = "Which averages of the variance?"
+
+    hits = retriever.retrieve_in_context(question, before, count=3)
+
+    assert hits[0].chunk.heading == "BatchNorm at inference"
+
+
+def test_question_on_another_subject_is_found_beside_the_one_before_it(retriever: Retriever):
+    hits = retriever.retrieve_in_context("What is early stopping?", "What does BatchNorm use at inference?", count=1)
+
+    assert hits[0].chunk.heading == "Early stopping"
+
+
+def test_hits_in_context_keep_the_scores_of_the_question_alone(retriever: Retriever):
+    question = "What is early stopping?"
+    alone = {hit.chunk.id: hit for hit in retriever.retrieve(question, count=50)}
+
+    hits = retriever.retrieve_in_context(question, "What does BatchNorm use at inference?", count=3)
+
+    assert [hit for hit in hits if hit.chunk.id in alone] == [
+        alone[hit.chunk.id] for hit in hits if hit.chunk.id in alone
+    ]
+
+
+def test_nothing_before_is_a_search_for_the_question_alone(retriever: Retriever):
+    assert retriever.retrieve_in_context("What is dropout?", "", count=3) == retriever.retrieve(
+        "What is dropout?", count=3
+    )

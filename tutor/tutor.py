@@ -228,12 +228,14 @@ class Tutor:
         ranking: Ranking = "fused",
         within: Scope = EVERYWHERE,
         merged: bool = False,
+        before: str = "",
     ) -> list[Hit]:
-        """The best passages for a standalone question; `merged`, those that say the same as a better one stand in its `also`.
+        """The best passages for a standalone question, which may follow the one `before`.
 
-        Raises ScopeError for a scope that names what is not in the guides.
+        `merged`, those that say the same as a better one stand in its `also`. Raises ScopeError for a scope that names what is not in the guides.
         """
-        found = self.retriever.retrieve(question, count=2 * count if merged else count, ranking=ranking, within=within)
+        wanted = 2 * count if merged else count
+        found = self.retriever.retrieve_in_context(question, before, count=wanted, ranking=ranking, within=within)
         return merge_near_duplicates(found)[:count] if merged else found
 
     def ask(
@@ -270,7 +272,8 @@ class Tutor:
         request = read_request(asked)
         standalone = self._standalone(request, history, stop)
         # Guides repeat themselves: what says the same is taken together, so that an answer draws on different passages.
-        hits = self.retrieve(standalone, count=self.settings.hit_count, within=within, merged=True)
+        before = _asked_before(request, history)
+        hits = self.retrieve(standalone, count=self.settings.hit_count, within=within, merged=True, before=before)
         retrieved = time.perf_counter()
         confidence = self.retriever.confidence(standalone, hits)
         answer = Answer(
@@ -708,6 +711,15 @@ def make_retriever(index: PassageIndex, settings: Settings, reranker: Reranker |
         heading_weight=settings.heading_weight,
         reranker=reranker,
     )
+
+
+def _asked_before(request: Request, history: Sequence[Answer]) -> str:
+    """The question before the one that is searched; empty where there is none."""
+    # What only asked for another form of an answer is no question.
+    asked = [said for answer in history if (said := read_request(answer.question).question)]
+    if not request.question:
+        asked = asked[:-1]
+    return asked[-1] if asked else ""
 
 
 def checked_question(question: str) -> str:
