@@ -21,8 +21,8 @@ format: $(VENV)/.installed  ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-eval: $(VENV)/.installed  ## measure retrieval on our own cases
-	$(BIN)/tutor eval retrieval
+eval: $(VENV)/.installed  ## every eval that needs no model
+	$(BIN)/tutor eval all
 
 constraints:  ## maintainers: pin every dependency anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-header pyproject.toml -o constraints.txt

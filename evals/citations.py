@@ -1,4 +1,4 @@
-"""Do the citations of an answer bear it out, are all of them needed, and do they point at the sections that answer?"""
+"""Whether the citations of an answer bear it out, whether all are needed, and whether they point at the sections that answer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def citations_report(
             case.question,
             tuple(f"[{item.number}] {item.chunk.title} > {item.chunk.path}" for item in answer.citations),
             answer.text,
-            "expected: " + "; ".join(f"{item.document} > {item.heading}" for item in case.relevant),
+            case.expected,
         )
     if not rows:
         raise CaseError("The tutor answered no case. Expected answerable cases on guides that are in the index.")
@@ -87,9 +87,7 @@ def score_citations(answer: Answer, case: RetrievalCase, entails: Entails) -> di
     }
 
 
-def _is_needed(
-    number: int, cited: Sequence[int], passages: Mapping[int, str], sentence: str, entails: Entails
-) -> bool:
+def _is_needed(number: int, cited: Sequence[int], passages: Mapping[int, str], sentence: str, entails: Entails) -> bool:
     others = [passages[other] for other in cited if other != number]
     return not others or entails([passages[number]], sentence) or not entails(others, sentence)
 

@@ -37,14 +37,14 @@ class RunComparison:
     """Cases that the first run alone has; they are left out, as are those of the second alone."""
     only_after: int
     worse: Sequence[str]
-    """Cases whose mean over the metrics of the last group fell, the most fallen first."""
+    """Cases whose figures fell, summed over the metrics of the last group that has them, the most fallen first."""
 
     @property
     def table(self) -> Table:
         """The comparison for a terminal."""
         from rich.table import Table
 
-        heads = ("", "cases", "metric", "first", "second", "difference", "95 %", "p", "")
+        heads = ("", "cases", "metric", "first", "second", "difference", "95 %", "", "")
         table = Table(*heads, box=None, pad_edge=False, caption_justify="left")
         for row in self.metrics:
             found, change = row.result, row.result.difference
@@ -56,7 +56,7 @@ class RunComparison:
                 f"{found.after:.3f}",
                 f"{change.value:+.3f}",
                 f"{change.low:+.3f} to {change.high:+.3f}",
-                f"{found.p_value:.3f}",
+                found.chance,
                 found.outcome,
             )
         left_out = f"left out: {self.only_before} cases of the first run alone, {self.only_after} of the second alone"
@@ -124,7 +124,7 @@ def compare_runs(before: Mapping[str, CaseFigures], after: Mapping[str, CaseFigu
         for metric in metrics:
             first, second = ([rows[group][case][metric] for case in shared] for rows in (before, after))
             compared.append(ComparedMetric(group, metric, len(shared), compare_paired(first, second, seed=seed)))
-        last = {case: sum(after[group][case][name] - before[group][case][name] for name in metrics) for case in shared}
+        last |= {case: sum(after[group][case][name] - before[group][case][name] for name in metrics) for case in shared}
     if not compared:
         raise ValueError("The two runs share no case and metric. Compare reports of the same eval on the same cases.")
     first_ids, second_ids = ({case for rows in run.values() for case in rows} for run in (before, after))
@@ -154,7 +154,7 @@ def drops(
         named = ", ".join(f"{case} {first[case][metric]:.2f} -> {second[case][metric]:.2f}" for case in fallen)
         failures.append(
             f"{metric} fell from {result.before:.3f} to {result.after:.3f} on {row.cases} cases, by more than {most:.3f} "
-            f"({result.outcome}, p {result.p_value:.3f}; worse: {named})"
+            f"({result.outcome}, {result.chance}; worse: {named})"
         )
     return failures
 

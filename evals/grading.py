@@ -30,6 +30,8 @@ class GradingCase:
     question_id: str = ""
     score: float | None = None
     """0 to 1."""
+    in_marks: bool = False
+    """Whether people gave marks, of more than one, and not just right or wrong."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def read_grading_cases(file: Path) -> list[GradingCase]:
     """Cases of a JSON-lines file.
 
     A line has `id` and `answer`, one of `reference`, `references`, `key_point` and `key_points`, and may have `question`,
-    `question_id`, and `score` or `label`. Raises ValueError that names every broken line.
+    `question_id`, `max_score` (above 1: people gave marks), and `score` or `label`. Raises ValueError that names every broken line.
     """
     cases: list[GradingCase] = []
     mistakes = []
@@ -82,6 +84,7 @@ def _case(row: Mapping[str, object]) -> GradingCase:
         str(row["answer"] or ""),
         str(row.get("group") or row.get("question_id") or row["id"]),
         None if label is None else float(str(label)),
+        float(str(row.get("max_score") or 1)) > 1,
     )
 
 
@@ -95,7 +98,13 @@ def _texts(row: Mapping[str, object], name: str) -> list[str]:
 def score_cases(cases: Sequence[GradingCase], grader: Grader) -> list[float]:
     """The grader's score of each case, 0 to 1."""
     return [
-        grader.score_answer(case.question, case.answer, references=case.references, key_points=case.key_points)
+        grader.score_answer(
+            case.question,
+            case.answer,
+            references=case.references,
+            key_points=case.key_points,
+            in_marks=case.in_marks,
+        )
         for case in cases
     ]
 

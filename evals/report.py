@@ -75,6 +75,13 @@ class EvalReport:
                 rows = cases
         return sorted(rows, key=lambda case: rows[case][metric])
 
+    @property
+    def worst_cases(self) -> list[tuple[str, Mapping[str, float]]]:
+        """Cases with a figure below 1, by the mean of their figures in the last group that has them, the worst first."""
+        last = {case: row for rows in self.groups.values() for case, row in rows.items()}
+        below = [(case, row) for case, row in last.items() if min(row.values()) < 1]
+        return sorted(below, key=lambda item: sum(item[1].values()) / len(item[1]))
+
     def failures(self, limits: Sequence[str]) -> list[str]:
         """One line for each `METRIC=VALUE` that was missed. Raises ValueError for a limit that is none."""
         values, failures = self.values, []
@@ -109,17 +116,7 @@ class EvalReport:
         """The report for a terminal."""
         from rich.table import Table
 
-        table = Table(
-            "",
-            "cases",
-            "metric",
-            "mean",
-            "95 %",
-            box=None,
-            pad_edge=False,
-            caption_justify="left",
-            title_justify="left",
-        )
+        table = Table("", "cases", "metric", "mean", "95 %", box=None, pad_edge=False)
         for group, intervals in self.intervals.items():
             for name, found in intervals.items():
                 table.add_row(
@@ -127,7 +124,6 @@ class EvalReport:
                 )
         for name, found in self.figures.items():
             table.add_row("", str(found.cases), name, f"{found.value:.3f}", f"{found.low:.3f} to {found.high:.3f}")
-        table.caption = "\n".join(self.notes)
         return table
 
 

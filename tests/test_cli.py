@@ -497,6 +497,50 @@ def test_eval_names_what_dropped_since_the_baseline_and_compare_says_whether_it_
     assert changes["hit@1"]["difference"]["value"] == -0.5
 
 
+def test_eval_grounding_checks_a_file_and_fails_under_a_limit(run: Run, tmp_path: Path):
+    cases, checked, report = tmp_path / "answers.jsonl", tmp_path / "checked.jsonl", tmp_path / "report.json"
+    passage = "Dropout zeroes random activations in training and is switched off at inference."
+    rows = [
+        {"id": "good", "passages": [passage], "answer": "Dropout zeroes random activations in training."},
+        {"id": "bad", "passages": [passage], "answer": "Dropout was invented in 1967 by Ada Lovelace."},
+        {"id": "empty", "passages": [passage], "answer": ""},
+    ]
+    cases.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    arguments = ("eval", "grounding", "--cases", str(cases))
+
+    ended = run(*arguments, "--predictions", str(checked), "--json", str(report), "--fail-under", "faithfulness=0.5")
+    assert ended.status == 0, ended.err
+    assert "answers.jsonl:3" in ended.out
+    assert [json.loads(line)["id"] for line in checked.read_text(encoding="utf-8").splitlines()] == ["good", "bad"]
+    assert json.loads(report.read_text(encoding="utf-8"))["figures"]["faithfulness"] == 0.5
+
+    failed = run(*arguments, "--fail-under", "faithfulness=0.9")
+    assert failed.status == 1
+    assert "faithfulness is 0.500" in failed.err
+
+
+def test_eval_of_follow_ups_writes_its_report_and_page_and_fails_under_a_limit(run: Run, tmp_path: Path):
+    case = {
+        "id": "patience",
+        "question": "What is its patience?",
+        "history": ["What is early stopping?"],
+        "answerable": True,
+        "relevant": [{"document": "regularization.md", "heading": "2. Early stopping", "grade": 2}],
+    }
+    cases, report, page = tmp_path / "cases.jsonl", tmp_path / "report.json", tmp_path / "report.html"
+    cases.write_text(json.dumps(case) + "\n", encoding="utf-8")
+    measure = ("eval", "conversation", "--cases", str(cases), "--json", str(report), "--html", str(page))
+
+    passed = run(*measure, "--fail-under", "hit@1=1")
+    failed = run(*measure, "--fail-under", "hit@1=1.1")
+
+    assert passed.status == 0
+    assert "rewritten against bare: nDCG@10" in passed.out
+    assert list(json.loads(report.read_text(encoding="utf-8"))["by_case"]) == ["bare", "joined", "rewritten"]
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert (failed.status, "hit@1 is 1.000, under 1.100 (worst: patience)" in failed.err) == (1, True)
+
+
 # What the help says is true
 
 

@@ -28,6 +28,13 @@ def test_cases_are_joined_by_id_and_the_others_counted():
     assert "left out: 1 cases of the first run alone, 1 of the second alone" in str(found.table.caption)
 
 
+def test_case_that_fell_is_named_whatever_group_it_is_of():
+    first = {"answerable": {"a": {"answered": 1.0}}, "unanswerable": {"b": {"declined": 0.0}}}
+    second = {"answerable": {"a": {"answered": 0.0}}, "unanswerable": {"b": {"declined": 1.0}}}
+
+    assert compare_runs(first, second, seed=0).worse == ["a"]
+
+
 def test_json_gives_difference_interval_and_outcome():
     [metric] = compare_runs(run(*[0.0] * 20), run(*[1.0] * 20), seed=0).as_dict()["metrics"]
 

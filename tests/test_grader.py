@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tutor.grader import SHIPPED_GRADER, Grader, GraderWeights, asked_stems, is_blank, is_keyword_list, shipped_grader
+from tutor.grader import (
+    ANSWER_INPUTS,
+    ANSWER_SIGNS,
+    SHIPPED_GRADER,
+    Grader,
+    GraderWeights,
+    asked_stems,
+    is_blank,
+    is_keyword_list,
+    shipped_grader,
+)
 from tutor.similarity import FEATURES, SIGNS
 
 QUESTION = "How does merge sort work?"
@@ -52,6 +64,17 @@ def test_best_of_several_references_counts():
     assert score(other, references=[REFERENCE, other]) > score(other)
 
 
+def test_marks_are_milder_on_a_weak_answer_and_keep_the_order():
+    half, other = "It splits the array into two halves.", "A stack hands out the element that was put in last."
+    marks = [
+        shipped_grader().score_answer(QUESTION, answer, references=[REFERENCE], in_marks=True)
+        for answer in (half, other)
+    ]
+
+    assert marks[1] > score(other)
+    assert marks[0] > marks[1]
+
+
 def test_key_points_stand_in_for_a_reference():
     points = ["The array is split into halves.", "Each half is sorted recursively.", "The sorted halves are merged."]
 
@@ -67,11 +90,16 @@ def test_no_weight_has_the_wrong_sign():
     weights = shipped_grader().weights
 
     assert all(sign * weight >= 0 for sign, weight in zip(SIGNS, weights.weights, strict=True))
+    assert all(sign * weight >= 0 for sign, weight in zip(ANSWER_SIGNS, weights.answer.weights, strict=True))
 
 
-def test_weights_of_other_features_are_refused(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [(lambda data: data["features"], FEATURES[0]), (lambda data: data["answer"]["inputs"], ANSWER_INPUTS[0])],
+)
+def test_weights_of_other_features_are_refused(tmp_path: Path, part: Callable[[dict[str, Any]], Any], name: str):
     data = json.loads((SHIPPED_GRADER / "weights.json").read_text(encoding="utf-8"))
-    data["features"].pop(FEATURES[0])
+    part(data).pop(name)
     (tmp_path / "weights.json").write_text(json.dumps(data), encoding="utf-8")
 
     with pytest.raises(ValueError, match="tutor train grader"):

@@ -100,7 +100,7 @@ def test_broken_line_is_named(tmp_path: Path):
 def test_made_up_answers_are_wrong_and_marked(data: Path):
     judged = read_judgements(data, ["beetle"])
 
-    made = [judgement for judgement in with_negatives(judged * 5) if judgement.is_made_up]
+    made = [judgement for judgement in with_negatives(judged * 5) if judgement.made_up]
 
     assert made
     assert {judgement.score for judgement in made} == {0.0}

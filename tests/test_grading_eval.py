@@ -44,6 +44,12 @@ def test_cases_take_references_in_every_form(tmp_path: Path):
     assert read[3].question_id == "q"
 
 
+def test_more_than_one_point_to_earn_means_marks(tmp_path: Path):
+    file = write(tmp_path / "cases.jsonl", ROW, ROW | {"max_score": 1}, ROW | {"max_score": 2.5})
+
+    assert [case.in_marks for case in read_grading_cases(file)] == [False, False, True]
+
+
 def test_every_broken_line_is_named(tmp_path: Path):
     file = write(tmp_path / "cases.jsonl", ROW, {"id": "b", "answer": "x"}, {"reference": "One.", "answer": "x"})
 

@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tutor.grader import SHIPPED_GRADER
-from tutor.similarity import FEATURES, GROWING, POSITION, SIGNS, Lexicon, agree, compare, order_kept, wording
+from tutor.similarity import (
+    FEATURES,
+    GROWING,
+    POSITION,
+    SIGNS,
+    Lexicon,
+    agree,
+    compare,
+    fragments_kept,
+    order_kept,
+    wording,
+)
 
 LEXICON = Lexicon.load(SHIPPED_GRADER / "lexicon.npz")
 REFERENCE = "Dropout randomly sets activations to zero during training."
@@ -81,6 +92,14 @@ def test_order_is_kept_by_sentences_and_lost_by_shuffled_words():
 
     assert order_kept(reference, wording("In short, dropout randomly sets activations to zero during training.")) == 1
     assert order_kept(reference, wording("zero training sets randomly during activations to Dropout")) < 0.5
+
+
+def test_fragments_of_related_words_are_shared_and_those_of_the_question_do_not_count():
+    reference = wording("Dropout regularizes.")
+
+    assert fragments_kept(reference, wording("It is a regularization."), frozenset({"dropout"})) > 0.5
+    assert fragments_kept(reference, wording("Dropout drops."), frozenset({"dropout"})) == 0
+    assert fragments_kept(reference, wording("Dropout drops."), frozenset()) > 0
 
 
 def test_sentences_flow_and_shuffled_words_do_not():

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +26,12 @@ from tutor.similarity import (
     FEATURES,
     GROWING,
     POSITION,
+    SIGNS,
     Comparison,
     Lexicon,
     Wording,
     compare,
+    fragments_kept,
     order_kept,
     wording,
 )
@@ -47,11 +50,20 @@ _DOES_NOT_KNOW = re.compile(
     r"\b(?:i )?(?:really )?(?:don'?t|don’t|do not) (?:know|remember|recall)\b|\bno idea\b|\bnot sure\b|\bno clue\b|\bi give up\b|不知道|不清楚|不会|忘了",
     re.IGNORECASE,
 )
-_SHARPNESS = 2.5
-"""Steeper than the judgements ask for: an answer off the subject must earn next to nothing, and a full one nearly all."""
+_SHARPNESS = 2.0
+"""Of right and wrong; steeper than the judgements ask for: an answer off the subject must earn next to nothing, a full one nearly all."""
 _WORD_DEGREE = 0.4
 """What a single word can reach, where the point is no single word."""
 RATIO_RANGE = (-1.5, 0.7)
+_SHORT_REFERENCE, _LONG_REFERENCE = 8, 32
+"""Content words: up to the first a long answer says nothing for itself, from the second its length counts in full."""
+ANSWER_INPUTS = (
+    *(f"whole {name}" for name in FEATURES),  # the whole answer beside the whole reference
+    *(f"parts {name}" for name in FEATURES),  # mean over the reference's parts of the best that any sentence has
+    "fragments",  # share of the four-letter fragments of the reference's words that the answer has
+    "fresh",  # logarithm of 1 + the number of words that the question does not have
+)
+ANSWER_SIGNS = (*SIGNS, *SIGNS, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -114,6 +126,91 @@ class Board:
 
 
 @dataclass(frozen=True)
+class AnswerComparison:
+    """A whole answer beside one reference."""
+
+    features: Vectors
+    """Of the reference and its parts beside the answer and its sentences; shape (units, windows, features)."""
+    fragments: float
+    fresh: float
+    ratio: float
+    """Logarithm of the answer's length by the reference's, in content words."""
+    reference_words: int
+
+    @property
+    def inputs(self) -> Vectors:
+        """The values of `ANSWER_INPUTS`."""
+        signs = np.array(SIGNS, dtype=np.float32)
+        best = (self.features * signs).max(axis=1) * signs
+        parts = best[1:].mean(axis=0) if len(best) > 1 else best[0]
+        return np.concatenate([self.features[0, 0], parts, [self.fragments, self.fresh]]).astype(np.float32)
+
+    @property
+    def nearness(self) -> float:
+        """How near answer and reference are, before any weights: of several references the nearest is the one meant."""
+        whole = self.features[0, 0]
+        meaning, tfidf, company, denial = (whole[POSITION[name]] for name in ("meaning", "tfidf", "company", "denial"))
+        return float(meaning + 0.7 * tfidf + 0.7 * company - 0.5 * denial)
+
+    @property
+    def length(self) -> float:
+        """The clipped log ratio of lengths, as far as the reference is long enough for a length to tell anything."""
+        low, high = math.log(_SHORT_REFERENCE), math.log(_LONG_REFERENCE)
+        share = np.clip((math.log(self.reference_words) - low) / (high - low), 0, 1)
+        return float(share * np.clip(self.ratio, *RATIO_RANGE))
+
+
+@dataclass(frozen=True)
+class AnswerWeights:
+    """What training learned of whole answers. Inputs are first centred and scaled."""
+
+    centre: Vectors
+    scale: Vectors
+    weights: Vectors
+    bias: float
+    slope: float
+    length: float
+    several: float
+    """Logit for each unit of the logarithm of the number of references: one among many is the more easily met."""
+    shift: float
+    lenience: float
+    """Logit by which people who give marks are milder than those who say right or wrong."""
+
+    def nearness_logit(self, comparison: AnswerComparison) -> float:
+        """Log odds that the answer says the reference, all sets alike."""
+        scaled = np.clip((comparison.inputs - self.centre) / self.scale, -4, 4)
+        return float(scaled @ self.weights) + self.bias
+
+    def logit(self, comparisons: Sequence[AnswerComparison]) -> float:
+        """Log odds that an answer is right, by the nearest of its references."""
+        nearest = max(comparisons, key=lambda comparison: comparison.nearness)
+        return (
+            self.slope * self.nearness_logit(nearest)
+            + self.length * nearest.length
+            + self.several * math.log(len(comparisons))
+            + self.shift
+        )
+
+    def as_dict(self) -> dict[str, object]:
+        """As JSON, the weights by name."""
+        columns = zip(self.centre, self.scale, self.weights, strict=True)
+        scalars = {name: round(getattr(self, name), 6) for name in _ANSWER_SCALARS}
+        rounded = [[round(float(value), 6) for value in column] for column in columns]
+        return {"inputs": dict(zip(ANSWER_INPUTS, rounded, strict=True)), **scalars}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> AnswerWeights:
+        """Read what `as_dict` gave. Raises ValueError where it does not fit the inputs of this version."""
+        if tuple(data["inputs"]) != ANSWER_INPUTS:
+            raise ValueError("its inputs differ")
+        centre, scale, weights = np.array(list(data["inputs"].values()), dtype=np.float32).T
+        return cls(centre, scale, weights, **{name: float(data[name]) for name in _ANSWER_SCALARS})
+
+
+_ANSWER_SCALARS = ("bias", "slope", "length", "several", "shift", "lenience")
+
+
+@dataclass(frozen=True)
 class GraderWeights:
     """What training learned. Features are first centred and scaled."""
 
@@ -123,9 +220,7 @@ class GraderWeights:
     bias: float
     together_bias: float
     """Logit added where a point is spread over several sentences, for the features that cannot be looked at there."""
-    answer: Vectors
-    """Weights of whole-answer scoring: the whole reference, its parts one by one, the log ratio of lengths, several
-    references, bias."""
+    answer: AnswerWeights
 
     def logits(self, features: Vectors) -> Vectors:
         """Log odds that the reference is said; features in the last axis."""
@@ -138,17 +233,9 @@ class GraderWeights:
         scaled = np.clip((features - self.centre) / self.scale, -4, 4)
         return np.asarray(scaled[..., growing] @ self.weights[growing] + self.together_bias, dtype=np.float32)
 
-    def answer_inputs(self, features: Vectors, ratio: float) -> Vectors:
-        """What whole-answer scoring weighs of one reference: its log odds, the mean of its parts', and the log ratio of lengths."""
-        logits = self.logits(features)
-        best = logits.max(axis=1)
-        parts = best[1:].mean() if len(best) > 1 else best[0]
-        return np.array([logits[0, 0], parts, np.clip(ratio, *RATIO_RANGE)], dtype=np.float32)
-
-    def answer_logit(self, inputs: Sequence[Vectors]) -> float:
-        """Log odds that an answer is right by the best of the references; one among several is the more easily met."""
-        best = max(float(values @ self.answer[:3]) for values in inputs)
-        return best + float(self.answer[3]) * (len(inputs) > 1) + float(self.answer[4])
+    def point_logit(self, comparison: AnswerComparison) -> float:
+        """Log odds that the answer says a key point: mean of the whole answer's, and of the best of it and its sentences."""
+        return (self.answer.nearness_logit(comparison) + float(self.logits(comparison.features[0]).max())) / 2
 
     def save(self, file: Path) -> None:
         """Write as JSON, the weights by name."""
@@ -159,7 +246,7 @@ class GraderWeights:
             },
             "bias": round(self.bias, 6),
             "together_bias": round(self.together_bias, 6),
-            "answer": [round(float(value), 6) for value in self.answer],
+            "answer": self.answer.as_dict(),
         }
         file.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
@@ -167,12 +254,15 @@ class GraderWeights:
     def load(cls, file: Path) -> GraderWeights:
         """Read what `save` wrote. Raises ValueError where it does not fit the features of this version."""
         data = json.loads(file.read_text(encoding="utf-8"))
-        if tuple(data["features"]) != FEATURES:
+        try:
+            if tuple(data["features"]) != FEATURES:
+                raise ValueError("its features differ")
+            answer = AnswerWeights.from_dict(data["answer"])
+        except ValueError as error:
             raise ValueError(
-                f"{str(file)!r} is of another version: its features differ. Train it anew: tutor train grader"
-            )
+                f"{str(file)!r} is of another version: {error}. Train it anew: tutor train grader"
+            ) from error
         centre, scale, weights = np.array(list(data["features"].values()), dtype=np.float32).T
-        answer = np.array(data["answer"], dtype=np.float32)
         return cls(centre, scale, weights, data["bias"], data["together_bias"], answer)
 
 
@@ -235,11 +325,17 @@ class Grader:
         return any(order_kept(reference, window) < _KNOWN_ORDER for reference in references)
 
     def score_answer(
-        self, question: str, answer: str, *, references: Sequence[str] = (), key_points: Sequence[str] = ()
+        self,
+        question: str,
+        answer: str,
+        *,
+        references: Sequence[str] = (),
+        key_points: Sequence[str] = (),
+        in_marks: bool = False,
     ) -> float:
-        """Share of full marks, 0 to 1, that people would give the answer.
+        """How right people would find the answer, 0 to 1: the chance of "right", or with `in_marks` the share of full marks.
 
-        By the best of the references, as a whole and part by part: its key points where given, else its sentences. Without a
+        By the nearest of the references, as a whole and part by part: its key points where given, else its sentences. Without a
         reference the mean over the key points. Raises ValueError where there is neither.
         """
         if not references and not key_points:
@@ -247,18 +343,15 @@ class Grader:
         asked = asked_stems([question])
         if not answer.strip() or is_blank(answer, asked):
             return 0.0
-        if not references:
-            windows = windows_of(answer)
-            board = self.read(question, [question], [[point] for point in key_points], windows)
-            matches = board.matches(range(len(key_points)), range(len(windows)), makes=0.5)
-            return float(np.mean([match.degree for match in matches]))
-        inputs = [
-            self.weights.answer_inputs(block.features, ratio)
-            for reference in references
-            for block, ratio in [self.compare_answer(question, answer, reference, key_points)]
-        ]
-        score = float(_degree(np.array(_SHARPNESS * self.weights.answer_logit(inputs))))
-        whole, taken = wording(answer), [wording(reference) for reference in references]
+        weights = self.weights.answer
+        parts = key_points if references else ()
+        comparisons = [self.compare_answer(question, answer, text, parts) for text in references or key_points]
+        if references:
+            logit = weights.logit(comparisons)
+            score = _chance(logit + weights.lenience if in_marks else _SHARPNESS * logit)
+        else:
+            score = float(np.mean([_chance(self.weights.point_logit(comparison)) for comparison in comparisons]))
+        whole, taken = wording(answer), [wording(text) for text in references or key_points]
         if not set(whole.stems) - asked and not any(set(reference.stems) <= asked for reference in taken):
             return 0.0
         if whole.is_denied and not any(reference.is_denied for reference in taken):
@@ -268,12 +361,19 @@ class Grader:
 
     def compare_answer(
         self, question: str, answer: str, reference: str, key_points: Sequence[str] = ()
-    ) -> tuple[Comparison, float]:
-        """The reference and its parts (key points, else sentences) beside the answer and its sentences; the log ratio of lengths."""
+    ) -> AnswerComparison:
+        """The reference and its parts (key points, else sentences) beside the answer and its sentences."""
         windows = [wording(text) for text in dict.fromkeys([answer, *windows_of(answer)])]
         units = [wording(text) for text in dict.fromkeys([reference, *(key_points or windows_of(reference))])]
-        ratio = math.log(len(windows[0].stems) / len(units[0].stems))
-        return compare(units, windows, asked_stems([question]), question, self.lexicon), ratio
+        asked = asked_stems([question])
+        whole, wanted = windows[0], units[0]
+        return AnswerComparison(
+            compare(units, windows, asked, question, self.lexicon).features,
+            fragments_kept(wanted, whole, asked),
+            math.log1p(len(set(whole.stems) - asked)),
+            math.log(len(whole.stems) / len(wanted.stems)),
+            len(wanted.stems),
+        )
 
 
 @cache
@@ -308,6 +408,10 @@ def is_keyword_list(text: str) -> bool:
     return len(tokens) >= _MIN_LIST_WORDS and sum(token in STOP_WORDS for token in tokens) < _FUNCTION_SHARE * len(
         tokens
     )
+
+
+def _chance(logit: float) -> float:
+    return 1 / (1 + math.exp(-logit))
 
 
 def _degree(logits: Vectors) -> Vectors:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from index.embedder import SHIPPED_EMBEDDER, make_embedder
 from index.static_encoder import Vectors
 from index.training_pairs import read_pairs
 from index.words import words
-from tutor.grader import Grader, GraderWeights
+from tutor.grader import ANSWER_INPUTS, ANSWER_SIGNS, AnswerComparison, AnswerWeights, Grader, GraderWeights
 from tutor.similarity import (
     CLASSES,
     FEATURES,
@@ -49,11 +50,22 @@ ANSWERS_A_QUESTION = 8
 MIN_COUNT = 4
 DIMENSION = 128
 WINDOW = 6
-PENALTY, QUESTION_PENALTY = 0.01, 0.005
+POINT_PENALTY, ANSWER_PENALTY, QUESTION_PENALTY = 0.01, 0.02, 0.005
 """Of the squared weights, and of the squared intercept of each question: some questions are simply answered better."""
+SEVERAL_PENALTY = 0.02
+"""Only one set gives several references: what they are worth there must not count in full elsewhere."""
 FOLDS = 5
+LENGTH_WEIGHT = 0.8
+"""Logit for each unit of a long answer's log ratio of lengths. Not learned with the levels, where it would make up for what sets differ
+in: on the three sets of whole answers correlation is best from here on."""
 _ROUNDS = 3
-_TARGETS = {"echo": 0.0, "off topic": 0.0, "denied": 0.0}
+_WHOLE_ANSWER_SHARE: Mapping[MadeUp, float] = {"": 1.0, "echo": 1.0, "off topic": 4.0, "denied": 0.0}
+"""How much rows count for whole answers. A weighted sum cannot hold that a reference with one "not" is wrong: it would learn that the
+reference's own words are. A long answer off the subject shares more words than most wrong ones."""
+_KINDS: tuple[MadeUp, ...] = ("echo", "off topic", "denied")
+
+
+MadeUp = Literal["", "echo", "off topic", "denied"]
 
 
 @dataclass(frozen=True)
@@ -73,8 +85,8 @@ class Judgement:
     """0 to 1."""
     is_point: bool = False
     """Whether the reference is one key point, to be found anywhere in the answer."""
-    is_made_up: bool = False
-    """Whether the answer was made from another text, as one that is surely wrong."""
+    made_up: MadeUp = ""
+    """How the answer was made from another text, as one that is surely wrong; empty where somebody gave it."""
 
 
 def train_grader(
@@ -133,18 +145,14 @@ def _cross_validate(
         progress("cross-validation", number, folds)
         weights = _fit([row for row in rows if fold[part(row)] != number])
         for row in rows:
-            if fold[part(row)] == number and not row.judgement.is_made_up:
+            if fold[part(row)] == number and not row.judgement.made_up:
                 judged.setdefault(row.judgement.source, []).append((row.judgement.score, _judge(row, weights)))
     return {name: _agreement(np.array(pairs)) for name, pairs in sorted(judged.items())}
 
 
 def _judge(row: _Row, weights: GraderWeights) -> float:
-    if row.judgement.is_point:
-        logit = float(weights.logits(row.pairs).max())
-    else:
-        logit = weights.answer_logit(
-            [weights.answer_inputs(block, ratio) for block, ratio in zip(row.blocks, row.ratio, strict=True)]
-        )
+    point = row.judgement.is_point
+    logit = weights.point_logit(row.comparisons[0]) if point else weights.answer.logit(row.comparisons)
     return 1 / (1 + math.exp(-logit))
 
 
@@ -207,7 +215,7 @@ def with_negatives(judgements: Sequence[Judgement], *, seed: int = 0) -> list[Ju
     for judgement in judgements:
         if not judgement.question or dice.random() > 0.1:
             continue
-        kind = list(_TARGETS)[int(dice.integers(len(_TARGETS)))]
+        kind = _KINDS[int(dice.integers(len(_KINDS)))]
         others = by_source[judgement.source]
         other = others[int(dice.integers(len(others)))]
         if kind == "off topic" and other.group == judgement.group:
@@ -218,9 +226,7 @@ def with_negatives(judgements: Sequence[Judgement], *, seed: int = 0) -> list[Ju
             "denied": _denied(judgement.references[0]),
         }[kind]
         if text:
-            made.append(
-                replace(judgement, id=f"{judgement.id}/{kind}", answer=text, score=_TARGETS[kind], is_made_up=True)
-            )
+            made.append(replace(judgement, id=f"{judgement.id}/{kind}", answer=text, score=0.0, made_up=kind))
     return [*judgements, *made]
 
 
@@ -326,14 +332,20 @@ def _fluency(texts: Sequence[str]) -> Vectors:
 @dataclass(frozen=True)
 class _Row:
     judgement: Judgement
-    blocks: tuple[Vectors, ...]
-    """Of each reference: features of it and its parts beside the answer and its sentences."""
-    ratio: tuple[float, ...]
+    comparisons: tuple[AnswerComparison, ...]
+    """The answer beside each reference."""
 
     @property
     def pairs(self) -> Vectors:
         """What the regression may take as meant: any sentence for a key point, else any reference beside the whole answer."""
-        return self.blocks[0][0] if self.judgement.is_point else np.stack([block[0, 0] for block in self.blocks])
+        if self.judgement.is_point:
+            return np.asarray(self.comparisons[0].features[0], dtype=np.float32)
+        return np.stack([comparison.features[0, 0] for comparison in self.comparisons])
+
+    @property
+    def nearest(self) -> AnswerComparison:
+        """The answer beside the reference that is meant."""
+        return max(self.comparisons, key=lambda comparison: comparison.nearness)
 
 
 def _rows(judgements: Sequence[Judgement], lexicon: Lexicon, progress: Progress) -> list[_Row]:
@@ -342,19 +354,20 @@ def _rows(judgements: Sequence[Judgement], lexicon: Lexicon, progress: Progress)
     for done, judgement in enumerate(judgements):
         if done % 100 == 0:
             progress("features", done, len(judgements))
-        compared = [
-            grader.compare_answer(judgement.question, judgement.answer.strip() or " ", reference, judgement.key_points)
+        answer = judgement.answer.strip() or " "
+        comparisons = tuple(
+            grader.compare_answer(judgement.question, answer, reference, judgement.key_points)
             for reference in judgement.references
-        ]
-        blocks = tuple(block.features for block, _ in compared)
-        rows.append(_Row(judgement, blocks, tuple(ratio for _, ratio in compared)))
+        )
+        rows.append(_Row(judgement, comparisons))
     return rows
 
 
 def _fit(rows: Sequence[_Row]) -> GraderWeights:
-    """Sign-constrained logistic regression with an intercept a question; which reference and window is meant is learned on the way.
+    """Sign-constrained logistic regressions with an intercept a question: for key points, and for whole answers.
 
-    Every set weighs the same, and in it low and high scores do: sets differ in how many answers are right, not in what is right.
+    Which reference and window a key point's judgement means is learned on the way. Every set weighs the same, and in it low and high
+    scores do: sets differ in how many answers are right, not in what is right.
     """
     scores = np.array([row.judgement.score for row in rows])
     _, question = np.unique([row.judgement.question_id for row in rows], return_inverse=True)
@@ -363,46 +376,74 @@ def _fit(rows: Sequence[_Row]) -> GraderWeights:
     choice = [int(row.pairs[:, POSITION["meaning"]].argmax()) for row in rows]
     for _ in range(_ROUNDS):
         features = np.stack([row.pairs[place] for row, place in zip(rows, choice, strict=True)])
-        weights = _regress(features, scores, share, question)
+        found = _regress(features, scores, share, question, SIGNS, POINT_PENALTY)
+        weights = replace(weights, **vars(found), together_bias=_together_bias(found, features, share * scores))
         choice = [int(weights.logits(row.pairs).argmax()) for row in rows]
-    return _fit_answers([row for row in rows if not row.judgement.is_point and not row.judgement.is_made_up], weights)
+    share *= [_WHOLE_ANSWER_SHARE[row.judgement.made_up] for row in rows]
+    inputs = np.stack([row.nearest.inputs for row in rows])
+    whole = _regress(inputs, scores, share / share.sum(), question, ANSWER_SIGNS, ANSWER_PENALTY)
+    return replace(weights, answer=_fit_levels(rows, replace(_untrained().answer, **vars(whole))))
 
 
-def _fit_answers(rows: Sequence[_Row], weights: GraderWeights) -> GraderWeights:
-    """Weights of whole-answer scoring: logistic regression on the log odds of the reference and of its parts."""
+def _together_bias(found: _Regression, features: Vectors, share: NDArray[np.float64]) -> float:
+    """What cannot be looked at over several sentences is taken as in an answer that is right on average."""
+    growing = np.array([name in GROWING for name in FEATURES])
+    right = np.average(found.scaled(features), axis=0, weights=share)
+    return float(found.bias + right[~growing] @ found.weights[~growing])
+
+
+def _fit_levels(rows: Sequence[_Row], weights: AnswerWeights) -> AnswerWeights:
+    """Where right begins: logistic regression on the log odds and the number of references, without the questions.
+
+    Then how much milder marks are, from the sets that have them, answers off the subject among them.
+    """
     from scipy.optimize import minimize
 
-    if not rows:
+    whole = [row for row in rows if not row.judgement.is_point]
+    real = [row for row in whole if not row.judgement.made_up]
+    if not real:
         return weights
-    inputs = [
-        [weights.answer_inputs(block, ratio) for block, ratio in zip(row.blocks, row.ratio, strict=True)]
-        for row in rows
-    ]
-    best = [max(item, key=lambda values: float(values[:2].sum())) for item in inputs]
-    several = [float(len(item) > 1) for item in inputs]
-    features = np.column_stack([np.stack(best), several, np.ones(len(rows))]).astype(np.float64)
-    scores = np.array([row.judgement.score for row in rows])
-    sources, source = np.unique([row.judgement.source for row in rows], return_inverse=True)
-    graded = {name: not set(scores[source == number]) <= {0.0, 1.0} for number, name in enumerate(sources)}
-    share = _balance(rows, scores)
+    graded = {row.judgement.source for row in real if row.judgement.score not in {0.0, 1.0}}
+
+    # A set of marks is more lenient than one of right and wrong: that is no property of an answer.
+    features = np.array(
+        [
+            [weights.nearness_logit(row.nearest), math.log(len(row.comparisons)), 1.0, row.judgement.source in graded]
+            for row in real
+        ]
+    )
+    lengths = LENGTH_WEIGHT * np.array([row.nearest.length for row in real])
+    scores = np.array([row.judgement.score for row in real])
+    share = _balance(real, scores)
 
     def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        # A set of marks is more lenient than one of right and wrong: that is no property of an answer.
-        lenient = np.array([graded[name] for name in sources])[source]
-        logits = features @ values[:5] + lenient * values[5]
+        logits = features @ values + lengths
         error = share * (1 / (1 + np.exp(-logits)) - scores)
-        cost = float((share * (np.logaddexp(0, logits) - scores * logits)).sum())
-        return cost, np.append(features.T @ error, (error * lenient).sum())
+        gradient = features.T @ error
+        gradient[1] += 2 * SEVERAL_PENALTY * values[1]
+        cost = float((share * (np.logaddexp(0, logits) - scores * logits)).sum() + SEVERAL_PENALTY * values[1] ** 2)
+        return cost, gradient
 
-    bounds = [(0, None)] * 3 + [(None, 0), (None, None), (None, None)]
-    found = minimize(loss, np.zeros(6), jac=True, bounds=bounds, method="L-BFGS-B").x[:5]
-    return replace(weights, answer=found.astype(np.float32))
+    bounds = [(0, None), (None, 0), (None, None), (None, None)]
+    slope, several, shift, _ = minimize(loss, np.zeros(4), jac=True, bounds=bounds, method="L-BFGS-B").x
+    levelled = replace(weights, slope=slope, length=LENGTH_WEIGHT, several=several, shift=shift)
+    marked = [row for row in whole if row.judgement.source in graded]
+    if not marked:
+        return levelled
+    logits = np.array([levelled.logit(row.comparisons) for row in marked])
+    given = np.array([row.judgement.score for row in marked])
+    lenience = minimize(lambda mild: float((np.logaddexp(0, logits + mild) - given * (logits + mild)).mean()), [0.0])
+    return replace(levelled, lenience=float(lenience.x[0]))
 
 
 def _untrained() -> GraderWeights:
-    size = len(FEATURES)
-    nothing, alike = np.zeros(size, dtype=np.float32), np.ones(size, dtype=np.float32)
-    return GraderWeights(nothing, alike, nothing, 0.0, 0.0, np.zeros(5, dtype=np.float32))
+    features, inputs = len(FEATURES), len(ANSWER_INPUTS)
+
+    def vectors(size: int) -> tuple[Vectors, Vectors, Vectors]:
+        nothing = np.zeros(size, dtype=np.float32)
+        return nothing, np.ones(size, dtype=np.float32), nothing
+
+    return GraderWeights(*vectors(features), 0.0, 0.0, AnswerWeights(*vectors(inputs), 0.0, 1.0, 0.0, 0.0, 0.0, 0.0))
 
 
 def _balance(rows: Sequence[_Row], scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -415,14 +456,35 @@ def _balance(rows: Sequence[_Row], scores: NDArray[np.float64]) -> NDArray[np.fl
     return np.asarray(share / share.sum(), dtype=np.float64)
 
 
+@dataclass(frozen=True)
+class _Regression:
+    centre: Vectors
+    scale: Vectors
+    weights: Vectors
+    bias: float
+
+    def scaled(self, features: Vectors) -> NDArray[np.float64]:
+        return np.asarray(np.clip((features - self.centre) / self.scale, -4, 4), dtype=np.float64)
+
+
 def _regress(
-    features: Vectors, scores: NDArray[np.float64], share: NDArray[np.float64], question: NDArray[np.int64]
-) -> GraderWeights:
+    features: Vectors,
+    scores: NDArray[np.float64],
+    share: NDArray[np.float64],
+    question: NDArray[np.int64],
+    signs: Sequence[int],
+    penalty: float,
+) -> _Regression:
     from scipy.optimize import minimize
 
-    centre, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
-    scaled = np.clip((features - centre) / scale, -4, 4).astype(np.float64)
-    size, questions = len(FEATURES), int(question.max()) + 1
+    size, questions = len(signs), int(question.max()) + 1
+    found = _Regression(
+        np.asarray(features.mean(axis=0), dtype=np.float32),
+        np.asarray(features.std(axis=0) + 1e-6, dtype=np.float32),
+        np.zeros(size, dtype=np.float32),
+        0.0,
+    )
+    scaled = found.scaled(features)
     weight = np.bincount(question, share, questions)
 
     def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -430,40 +492,27 @@ def _regress(
         logits = scaled @ slopes + bias + intercepts[question]
         error = share * (1 / (1 + np.exp(-logits)) - scores)
         cost = (share * (np.logaddexp(0, logits) - scores * logits)).sum()
-        cost += PENALTY * slopes @ slopes + QUESTION_PENALTY * weight @ intercepts**2
+        cost += penalty * slopes @ slopes + QUESTION_PENALTY * weight @ intercepts**2
         gradient = np.concatenate(
             [
-                scaled.T @ error + 2 * PENALTY * slopes,
+                scaled.T @ error + 2 * penalty * slopes,
                 [error.sum()],
                 np.bincount(question, error, questions) + 2 * QUESTION_PENALTY * weight * intercepts,
             ]
         )
         return float(cost), gradient
 
-    bounds = [(0, None) if sign > 0 else (None, 0) for sign in SIGNS] + [(None, None)] * (questions + 1)
-    found = minimize(
+    bounds = [(0, None) if sign > 0 else (None, 0) for sign in signs] + [(None, None)] * (questions + 1)
+    values = minimize(
         loss, np.zeros(size + 1 + questions), jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 400}
     ).x
-    slopes = np.asarray(found[:size], dtype=np.float32)
+    slopes = np.asarray(values[:size], dtype=np.float32)
     # Without the questions' own intercepts, so that 0 is an even chance for a question never seen.
     fixed = scaled @ slopes
-    bias = float(
-        minimize(
-            lambda bias: float((share * (np.logaddexp(0, fixed + bias) - scores * (fixed + bias))).sum()), [found[size]]
-        ).x[0]
+    bias = minimize(
+        lambda bias: float((share * (np.logaddexp(0, fixed + bias) - scores * (fixed + bias))).sum()), [values[size]]
     )
-    growing = np.array([name in GROWING for name in FEATURES])
-    # What cannot be looked at over several sentences is taken as in an answer that is right on average.
-    right = np.average(scaled, axis=0, weights=share * scores)
-    together = float(bias + right[~growing] @ slopes[~growing])
-    return GraderWeights(
-        np.asarray(centre, dtype=np.float32),
-        np.asarray(scale, dtype=np.float32),
-        slopes,
-        bias,
-        together,
-        _untrained().answer,
-    )
+    return replace(found, weights=slopes, bias=float(bias.x[0]))
 
 
 _FRAME = re.compile(

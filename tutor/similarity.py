@@ -437,3 +437,17 @@ def order_kept(reference: Wording, window: Wording) -> float:
         return 1.0
     following = set(pairwise(window.all_stems))
     return sum(pair in following for pair in pairs) / len(pairs)
+
+
+def fragments_kept(reference: Wording, window: Wording, asked: frozenset[str]) -> float:
+    """Share, 0 to 1, of the four-letter fragments of the reference's words that the window's words have.
+
+    Words of the question are left out, unless the reference has no others: "photosynthesis" is near "photosynthetic".
+    """
+    wanted = _fragments(set(reference.stems) - asked) or _fragments(set(reference.stems))
+    return len(wanted & _fragments(set(window.stems))) / len(wanted)
+
+
+def _fragments(stems: set[str]) -> set[str]:
+    framed = [f"_{stem}_" for stem in stems]
+    return {word[start : start + 4] for word in framed for start in range(max(1, len(word) - 3))}

@@ -19,7 +19,7 @@ import typer
 from ui.models_cli import models_app
 
 if TYPE_CHECKING:
-    from evals.report import CaseFigures
+    from evals.report import CaseFigures, EvalReport
     from evals.retrieval import RetrievalReport
     from index.build import Progress
     from index.hits import Hit
@@ -62,6 +62,12 @@ _EXCERPT = 160
 Model = Annotated[
     str, typer.Option("--model", help="Language model in place of TUTOR_LANGUAGE_MODEL; see: tutor models.")
 ]
+Cases = Annotated[Path | None, typer.Option(help="Cases as JSON lines; ours if left out.")]
+EvalGuides = Annotated[Path | None, typer.Option("--guides", help="Index this folder alone, in a temporary home.")]
+KindLimit = Annotated[int, typer.Option("--limit", help="The first so many cases of each kind; 0 for all.", min=0)]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the report here as JSON.")]
+Html = Annotated[Path | None, typer.Option(help="Write the report here as one HTML page with plots.")]
+FailUnder = Annotated[list[str] | None, typer.Option(help="METRIC=VALUE: exit with 1 below it.")]
 Baseline = Annotated[Path | None, typer.Option(help="Report of an earlier run (--json) that --max-drop compares with.")]
 MaxDrop = Annotated[
     list[str] | None, typer.Option(help="METRIC=VALUE: exit with 1 if it fell by more since the baseline.")
@@ -577,6 +583,140 @@ def eval_retrieval(
     _end_eval([*failures, *_drops("retrieval", groups, baseline, max_drop, seed)])
 
 
+@eval_app.command("abstention")
+def eval_abstention(
+    cases: Cases = None,
+    guides: EvalGuides = None,
+    limit: KindLimit = 0,
+    seed: Seed = 0,
+    json_file: JsonFile = None,
+    html: Html = None,
+    fail_under: FailUnder = None,
+    baseline: Baseline = None,
+    max_drop: MaxDrop = None,
+) -> None:
+    """Measure what the tutor answers and what it declines, by kind of question and by threshold.
+
+    Example: tutor eval abstention --limit 2 --guides corpus/guides
+    """
+    _check_baseline(baseline, max_drop)
+    report = _run_eval("abstention", _settings(), cases, guides, limit, seed)
+    _end_report(report, json_file, html, fail_under, baseline, max_drop)
+
+
+@eval_app.command("conversation")
+def eval_conversation(
+    cases: Cases = None,
+    guides: EvalGuides = None,
+    limit: KindLimit = 0,
+    seed: Seed = 0,
+    json_file: JsonFile = None,
+    html: Html = None,
+    fail_under: FailUnder = None,
+    baseline: Baseline = None,
+    max_drop: MaxDrop = None,
+) -> None:
+    """Measure follow-ups: whether search finds with the rewritten question what it finds with the full one.
+
+    Example: tutor eval conversation --limit 2 --guides corpus/guides
+    """
+    _check_baseline(baseline, max_drop)
+    report = _run_eval("conversation", _settings(), cases, guides, limit, seed)
+    _end_report(report, json_file, html, fail_under, baseline, max_drop)
+
+
+@eval_app.command("citations")
+def eval_citations(
+    cases: Cases = None,
+    guides: EvalGuides = None,
+    model: Model = "",
+    limit: KindLimit = 0,
+    seed: Seed = 0,
+    json_file: JsonFile = None,
+    html: Html = None,
+    fail_under: FailUnder = None,
+    baseline: Baseline = None,
+    max_drop: MaxDrop = None,
+) -> None:
+    """Measure the citations of answers: whether they bear it out, are all needed, and point at the right section.
+
+    Example: tutor eval citations --limit 2 --guides corpus/guides
+    """
+    _check_baseline(baseline, max_drop)
+    report = _run_eval("citations", _settings(language_model=model), cases, guides, limit, seed)
+    _end_report(report, json_file, html, fail_under, baseline, max_drop)
+
+
+@eval_app.command("all")
+def eval_all(
+    cases: Cases = None,
+    guides: EvalGuides = None,
+    limit: KindLimit = 0,
+    seed: Seed = 0,
+    json_file: JsonFile = None,
+    html: Html = None,
+) -> None:
+    """Run every eval that needs no language model: retrieval, abstention, conversation, citations, grading.
+
+    Example: tutor eval all --limit 1
+    """
+    from datetime import date
+
+    from evals.html_report import html_page
+    from evals.suite import run_suite
+
+    with _progress_bar() as bar:
+        suite = run_suite(
+            _settings(), cases=cases, guides=guides, limit=limit, seed=seed, day=date.today(), progress=bar
+        )
+    for report in suite.reports:
+        _print_report(report)
+    for reason in suite.left_out:
+        _complain(f"left out {reason}")
+    if json_file:
+        suite.save(json_file)
+    if html:
+        page = html_page("How good is the tutor?", f"{suite.day.isoformat()}, {suite.machine}", suite.reports)
+        html.write_text(page, encoding="utf-8")
+
+
+def _run_eval(
+    name: str, settings: Settings, cases: Path | None, guides: Path | None, limit: int, seed: int
+) -> EvalReport:
+    from evals.cases_format import first_of_each_kind
+    from evals.retrieval import tutor_of_cases
+    from evals.suite import EVALS
+
+    with _progress_bar() as bar, tutor_of_cases(settings, cases, guides, progress=bar) as (tutor, found, problems):
+        return EVALS[name](tutor, first_of_each_kind(found, limit), problems=problems, seed=seed, progress=bar)
+
+
+def _print_report(report: EvalReport) -> None:
+    typer.echo(f"\n{report.name}")
+    _console().print(report.table)
+    for note in report.notes:
+        typer.echo(note)
+
+
+def _end_report(
+    report: EvalReport,
+    json_file: Path | None,
+    html: Path | None,
+    fail_under: Sequence[str] | None,
+    baseline: Path | None,
+    max_drop: Sequence[str] | None,
+) -> None:
+    from evals.html_report import html_page
+
+    _print_report(report)
+    if json_file:
+        json_file.write_text(json.dumps(report.as_dict(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if html:
+        html.write_text(html_page(f"tutor eval {report.name}", "", [report]), encoding="utf-8")
+    failures = report.failures(fail_under or [])
+    _end_eval([*failures, *_drops(report.name, report.groups, baseline, max_drop, report.seed)])
+
+
 @eval_app.command("compare")
 def eval_compare(
     first: Annotated[Path, typer.Argument(help="Report that an eval wrote with --json.")],
@@ -719,7 +859,7 @@ def eval_grounding(
 ) -> None:
     """Measure how much of each answer its passages bear out, and how well the check agrees with people's labels.
 
-    Example: tutor eval grounding --cases answers.jsonl --predictions checked.jsonl
+    Lines that hold no case are left out, counted and shown. The predictions have id, grounded_probability, sentence_probs, spans.
     """
     from evals.grounding import run_grounding_eval
 
