@@ -188,7 +188,7 @@ class DocumentRetriever(Retriever):
         present = set(words(chunk.search_text))
         matched = tuple(term for term in terms if term in present)
         weights = {term: self.index.keywords.idf(term) for term in terms}
-        heading = self._overlap(weights, set(words(chunk.heading)))
+        heading = self._overlap(weights, sum(weights.values()), set(words(chunk.heading)))
         score = {
             "fused": (1 - self.heading_weight) * text + self.heading_weight * heading,
             "dense": dense,

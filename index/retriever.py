@@ -84,7 +84,8 @@ class Retriever:
             return []
         found = self._candidates(question, terms, rows, ranking)
         kept = _best(found.scores, max(count, HEADING_CANDIDATES))
-        hits = self._reranked(question, self._hits(found, kept, terms, ranking), ranking)[:count]
+        wanted = max(count, RERANK_CANDIDATES) if self.reranker else count
+        hits = self._reranked(question, self._hits(found, kept, terms, ranking, wanted), ranking)[:count]
         row_of = {self.index.chunks[row].id: row for row in found.rows[kept].tolist()}
         return [replace(hit, around=self.index.around(row_of[hit.chunk.id])) for hit in hits]
 
@@ -157,32 +158,42 @@ class Retriever:
         self.index.check_embedder(query.shape[1])
         return query
 
-    def _hits(self, found: _Candidates, kept: Rows, terms: Sequence[str], ranking: Ranking) -> list[Hit]:
-        """Hits of the kept candidates, best first after their headings were compared with the question."""
+    def _hits(self, found: _Candidates, kept: Rows, terms: Sequence[str], ranking: Ranking, wanted: int) -> list[Hit]:
+        """The `wanted` best of the kept candidates, best first after their headings were compared with the question."""
         weight = self.heading_weight if ranking == "fused" else 0.0
         asked = tuple(dict.fromkeys(terms))
         weights = {term: self.index.keywords.idf(term) for term in asked}
-        rows = found.rows[kept]
-        hits = []
-        for row, score, dense, keyword, holds in zip(
-            rows.tolist(),
-            found.scores[kept].tolist(),
-            found.dense[kept].tolist(),
-            found.keyword[kept].tolist(),
-            self.index.keywords.holding(asked, rows).T.tolist(),
-            strict=True,
-        ):
-            chunk = self.index.chunks[row]
-            heading = self._overlap(weights, _heading_words(chunk.heading))
-            fused = (1 - weight) * score + weight * heading
-            matched = tuple(term for term, is_held in zip(asked, holds, strict=True) if is_held)
-            hits.append(Hit(chunk, round(fused, 6), round(dense, 6), round(keyword, 6), round(heading, 6), matched))
-        return sorted(hits, key=lambda hit: -hit.score)
+        total = sum(weights.values())
+        chunks = [self.index.chunks[row] for row in found.rows[kept].tolist()]
+        headings = np.array([self._overlap(weights, total, _heading_words(chunk.heading)) for chunk in chunks])
+        scores = (1 - weight) * found.scores[kept] + weight * headings
+        # Rounded before they are compared: what differs by less than a score shows stays in the order it came in.
+        places = np.argsort(-np.round(scores, 6), kind="stable")[:wanted]
+        best = kept[places]
+        return [
+            Hit(
+                chunks[place],
+                round(score, 6),
+                round(dense, 6),
+                round(keyword, 6),
+                round(heading, 6),
+                tuple(term for term, is_held in zip(asked, holds, strict=True) if is_held),
+            )
+            for place, score, dense, keyword, heading, holds in zip(
+                places.tolist(),
+                scores[places].tolist(),
+                found.dense[best].tolist(),
+                found.keyword[best].tolist(),
+                headings[places].tolist(),
+                self.index.keywords.holding(asked, found.rows[best]).T.tolist(),
+                strict=True,
+            )
+        ]
 
-    def _overlap(self, asked: Mapping[str, float], named: AbstractSet[str]) -> float:
-        """Jaccard index of a question's words (with their rarity) and a heading's, weighted by rarity."""
+    def _overlap(self, asked: Mapping[str, float], total: float, named: AbstractSet[str]) -> float:
+        """Jaccard index of a question's words (with their rarity, and its total) and a heading's, weighted by rarity."""
         both = sum(asked[word] for word in named if word in asked)
-        either = sum(asked.values()) + sum(self.index.keywords.idf(word) for word in named if word not in asked)
+        either = total + sum(self.index.keywords.idf(word) for word in named if word not in asked)
         return both / either if either else 0.0
 
     def coverage(self, question: str, hits: Sequence[Hit]) -> float:
