@@ -181,3 +181,9 @@ def test_long_pasted_text_and_a_long_conversation_take_no_time():
     standalone_question(log + "why?", [log] * 100)
 
     assert time.perf_counter() - started < 5
+
+
+def test_what_the_subject_needs_is_not_part_of_its_name():
+    history = ["Why does Adam need bias correction?"]
+
+    assert standalone_question("and when would you not use it?", history) == "When would you not use Adam?"

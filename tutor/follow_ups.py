@@ -76,7 +76,7 @@ _AFTER_SUBJECT = re.compile(
     # A comma ends a subject, but not inside of a list: "Compare PPO, DPO and GRPO."
     rf"(?:,\s(?!(?:[\w-]+ ){{0,2}}[\w-]+(?:,| and| or) )|;|\?|\.\s|\.$| — |,? (?:and|but) {_WH}| and explain\b|"
     r" in (?:deep learning|machine learning|neural networks?|pytorch|tensorflow|numpy|keras|simple terms|practice)\b| at inference\b|"
-    r" (?:works?|used|means?|do|helps?|saves?|reduces?|improves?|prevents?|solves?|affects?|behaves?|important|needed|differ|differently)\b|"
+    r" (?:works?|needs?|requires?|used|means?|do|helps?|saves?|reduces?|improves?|prevents?|solves?|affects?|behaves?|important|needed|differ|differently)\b|"
     r" so (?:widely|popular)\b| with (?:their|its)\b| for (?:you|me)\b|$).*$",
     re.IGNORECASE | re.DOTALL,
 )
