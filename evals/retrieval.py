@@ -24,7 +24,8 @@ from index.reranker import Reranker
 from index.retriever import RANKINGS, Ranking, Retriever
 from tutor.follow_ups import standalone_question
 from tutor.settings import Settings
-from tutor.tutor import Tutor, make_retriever
+from tutor.shared_parts import make_retriever
+from tutor.tutor import Tutor
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -392,3 +392,24 @@ def test_section_is_cited_with_the_sentence_that_supports(tutor: Tutor):
 def test_section_that_is_not_indexed_has_no_citation(tutor: Tutor, link: str):
     assert tutor.cite_section(link, "patience") is None
     assert tutor.section(link) == []
+
+
+def test_another_learner_has_the_same_index_and_another_history(tutor: Tutor):
+    other = tutor.for_learner("ada")
+
+    other.ask("What does dropout do?")
+
+    assert other.index is tutor.index
+    assert [exchange.question for exchange in tutor.progress.exchanges("ada")] == ["What does dropout do?"]
+    assert tutor.progress.exchanges(tutor.settings.learner) == []
+
+
+def test_an_index_that_one_learner_rebuilt_is_in_force_for_all(tutor: Tutor, tmp_path: Path):
+    other = tutor.for_learner("ada")
+    guide = tmp_path / "pruning.md"
+    guide.write_text("# Pruning\n\nPruning removes the weights of least magnitude.\n", encoding="utf-8")
+
+    other.update_index([guide])
+
+    assert "pruning.md" in tutor.index.manifest.documents
+    assert other.index is tutor.index

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import random
 import re
 import shutil
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, RLock
+from threading import Event
 
 from corpus.chunks import Chunk
 from corpus.documents import MAX_CONVERTED_BYTES, Problem, UnreadableFileError, read_document
-from corpus.questions import Question, read_questions
+from corpus.questions import Question
 from corpus.sentences import split_sentences
 from corpus.web import FetchError, fetch_guide
-from index.build import BuildReport, Progress, build_index, check_settings
+from index.build import BuildReport, Progress, build_index
 from index.duplicates import merge_near_duplicates
 from index.hits import Hit
 from index.passage_index import (
@@ -29,10 +29,8 @@ from index.passage_index import (
     IndexMissingError,
     IndexStaleError,
     PassageIndex,
-    load_index,
     read_manifest,
 )
-from index.reranker import Reranker
 from index.retriever import Ranking, Retriever
 from index.scope import EVERYWHERE, Scope, ScopeError
 from index.words import words
@@ -54,9 +52,7 @@ from tutor.generated_answers import MODEL_FAILURES, Reply, stream_from_memory, s
 from tutor.grader import shipped_grader
 from tutor.grading import Grade, Verdict, completed, grade_attempt
 from tutor.interview import Interview, choose_question, start_interview
-from tutor.language_model import LanguageModel, ModelUnavailableError
-from tutor.model_catalog import make_language_model
-from tutor.model_grading import ModelGrader
+from tutor.language_model import LanguageModel
 from tutor.modes import AnswerMode, Request, read_request
 from tutor.progress import (
     Exchange,
@@ -76,6 +72,7 @@ from tutor.rubrics import (
     rubric_remarks,
 )
 from tutor.settings import EXTRACTIVE, AnswerFrom, Settings
+from tutor.shared_parts import SharedParts
 from tutor.structured import ReplyError
 
 MAX_QUESTION_CHARACTERS = 4_000
@@ -102,11 +99,13 @@ class Tutor:
         """`model` takes the place of the one that the settings name; `search` makes of our own search the one to answer from."""
         self.settings = settings
         self.progress = ProgressStore(settings.database)
-        self._model = model
-        self._search = search
-        self._index: PassageIndex | None = None
-        self._lock = RLock()
-        self._dice = random.Random()  # noqa: S311 - which question comes next is no secret
+        self._shared = SharedParts(settings, model=model, search=search)
+
+    def for_learner(self, learner: str) -> Tutor:
+        """The tutor of another learner: the same index, model and question bank, another history."""
+        other = copy(self)
+        other.settings = self.settings.model_copy(update={"learner": learner})
+        return other
 
     # The index
 
@@ -116,13 +115,7 @@ class Tutor:
 
         Raises IndexMissingError, IndexStaleError or IndexDamagedError.
         """
-        folder = self.settings.index_folder
-        with self._lock:
-            manifest = read_manifest(folder)
-            if self._index is None or self._index.manifest.generation != manifest.generation:
-                check_settings(manifest, embedder=self.settings.embedder, chunk_words=self.settings.chunk_words)
-                self._index = load_index(folder)
-            return self._index
+        return self._shared.index
 
     @property
     def has_index(self) -> bool:
@@ -194,7 +187,7 @@ class Tutor:
     @property
     def model(self) -> LanguageModel | None:
         """The language model of the settings; None in extractive mode, and where there is a `model_problem`."""
-        return self._model or self._named_model[0]
+        return self._shared.model
 
     @property
     def model_problem(self) -> str:
@@ -202,23 +195,12 @@ class Tutor:
 
         What goes wrong while it loads or answers is told in the notes of the answer.
         """
-        return "" if self._model else self._named_model[1]
-
-    @cached_property
-    def _named_model(self) -> tuple[LanguageModel | None, str]:
-        try:
-            return make_language_model(self.settings), ""
-        except ModelUnavailableError as error:
-            return None, str(error)
-
-    @cached_property
-    def _reranker(self) -> Reranker | None:
-        return Reranker(self.settings.reranker) if self.settings.reranker else None
+        return self._shared.model_problem
 
     @property
     def retriever(self) -> Retriever:
         """Search over the index in force, or what takes its place."""
-        return self._search(make_retriever(self.index, self.settings, self._reranker))
+        return self._shared.retriever
 
     def retrieve(
         self,
@@ -462,7 +444,7 @@ class Tutor:
             if question.key_points and question.id not in put
         }
         best = max(rated.values(), default=0.0)
-        near = [self._questions_by_id[name] for name, share in rated.items() if share and share >= best / 2]
+        near = [self._shared.bank.by_id[name] for name, share in rated.items() if share and share >= best / 2]
         near = (
             near or [item for item in self.search_questions(search=answer.standalone_question) if item.id in rated][:1]
         )
@@ -496,24 +478,15 @@ class Tutor:
 
     # The question bank
 
-    @cached_property
-    def _bank(self) -> tuple[Sequence[Question], Sequence[Problem]]:
-        banks = [path for path in (*self.settings.questions, self.settings.home / "questions") if path.exists()]
-        return read_questions(banks)
-
     @property
     def questions(self) -> Sequence[Question]:
         """All questions of the bank."""
-        return self._bank[0]
+        return self._shared.bank.questions
 
     @property
     def question_problems(self) -> Sequence[Problem]:
         """What was left out of the bank, with the reason."""
-        return self._bank[1]
-
-    @cached_property
-    def _questions_by_id(self) -> Mapping[str, Question]:
-        return {question.id: question for question in self.questions}
+        return self._shared.bank.problems
 
     def search_questions(self, *, topic: str = "", level: str = "", search: str = "") -> list[Question]:
         """Questions of a topic and level; with `search`, those that share words with it, best first."""
@@ -532,14 +505,14 @@ class Tutor:
     def find_question(self, id_or_text: str) -> Question:
         """A question by its id, or by its wording. Raises QuestionError, naming the nearest ones, where there is none."""
         wanted = id_or_text.strip()
-        if wanted in self._questions_by_id:
-            return self._questions_by_id[wanted]
+        if wanted in self._shared.bank.by_id:
+            return self._shared.bank.by_id[wanted]
         best = max(self.questions, key=lambda question: self._likeness(wanted, question), default=None)
         # One word of ASCII is an id that was mistyped; Chinese needs no spaces to be a text.
         is_text = " " in wanted or not wanted.isascii()
         if best is not None and is_text and self._likeness(wanted, best) >= SAME_QUESTION:
             return best
-        near = get_close_matches(wanted, self._questions_by_id, n=3, cutoff=0.4) or [
+        near = get_close_matches(wanted, self._shared.bank.by_id, n=3, cutoff=0.4) or [
             question.id for question in self.search_questions(search=wanted.replace("-", " "))[:3]
         ]
         hint = f" Did you mean {', '.join(near)}?" if near else ""
@@ -559,12 +532,14 @@ class Tutor:
     def next_question(self, *, topic: str = "", level: str = "", exclude: Collection[str] = ()) -> Question | None:
         """A question the learner has not had, else the one they did worst; None where none fits."""
         reviews = self.progress.reviews(self.settings.learner)
-        return choose_question(self.questions, reviews, topic=topic, level=level, exclude=exclude, dice=self._dice)
+        return choose_question(
+            self.questions, reviews, topic=topic, level=level, exclude=exclude, dice=self._shared.dice
+        )
 
     def interview(self, *, topic: str = "", level: str = "", count: int) -> Interview:
         """A new interview of up to `count` questions."""
         reviews = self.progress.reviews(self.settings.learner)
-        return start_interview(self.questions, reviews, topic=topic, level=level, count=count, dice=self._dice)
+        return start_interview(self.questions, reviews, topic=topic, level=level, count=count, dice=self._shared.dice)
 
     # Grading
 
@@ -580,7 +555,7 @@ class Tutor:
     def judge(self, question: Question, attempt: str) -> Grade:
         """The grade of an attempt, kept nowhere. Raises GradingError for an attempt that cannot be judged."""
         grade = self._judge_offline(question, attempt)
-        return self._model_grader.grade(grade) if self._model_grader else grade
+        return self._shared.model_grader.grade(grade) if self._shared.model_grader else grade
 
     def _judge_offline(self, question: Question, attempt: str) -> Grade:
         def cite(section: str, text: str) -> Citation | None:
@@ -603,12 +578,6 @@ class Tutor:
             allow_weaker=settings.run_code == "anywhere",
         )
 
-    @cached_property
-    def _model_grader(self) -> ModelGrader | None:
-        if self.model is None or self.settings.grader == "offline":
-            return None
-        return ModelGrader(self.model, reply_tokens=self.settings.max_new_tokens)
-
     def dispute(self, grade: Grade, number: int, argument: str, *, learner: str = "") -> Grade:
         """The grade with key point `number` (from 1) judged again in the light of an argument; both verdicts are kept.
 
@@ -622,10 +591,10 @@ class Tutor:
 
     def _judged_again(self, grade: Grade, number: int, argument: str) -> tuple[Verdict, str]:
         again, reason = judged_again(grade, number, argument, self._judge_offline)
-        if self._model_grader is None:
+        if self._shared.model_grader is None:
             return again, reason
         try:
-            return self._model_grader.weigh(grade, number, argument, again)
+            return self._shared.model_grader.weigh(grade, number, argument, again)
         except (ReplyError, *MODEL_FAILURES) as error:
             return again, f"{reason} {error} The offline grader judged alone."
 
@@ -653,7 +622,7 @@ class Tutor:
         Raises QuestionError, naming the nearest ids, for an id that is unknown, and what `own_question` raises.
         """
         if reference.strip():
-            known = self._questions_by_id.get(id_or_text.strip())
+            known = self._shared.bank.by_id.get(id_or_text.strip())
             return self.own_question(known.prompt if known else id_or_text, reference)
         try:
             return self.find_question(id_or_text)
@@ -700,17 +669,6 @@ class Tutor:
     def most_missed(self) -> list[MissedPoint]:
         """The key points the learner left open most often and still does."""
         return most_missed(self.progress.reviews(self.settings.learner))
-
-
-def make_retriever(index: PassageIndex, settings: Settings, reranker: Reranker | None) -> Retriever:
-    """Search over an index with the weights of the settings."""
-    return Retriever(
-        index,
-        dense_weight=settings.dense_weight,
-        far_dense_weight=settings.far_dense_weight,
-        heading_weight=settings.heading_weight,
-        reranker=reranker,
-    )
 
 
 def _asked_before(request: Request, history: Sequence[Answer]) -> str:

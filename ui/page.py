@@ -51,6 +51,12 @@ def known_errors_shown() -> Iterator[None]:
         raise gr.Error(message, duration=12, print_exception=False) from error
 
 
+def learner_tutor(tutor: Tutor, request: gr.Request | None) -> Tutor:
+    """The tutor of who is logged in; where there is no login, the tutor as it is."""
+    name = getattr(request, "username", None)
+    return tutor.for_learner(name) if name else tutor
+
+
 def topic_titles(tutor: Tutor) -> Mapping[str, str]:
     """Topics and the titles of their guides; empty where there is no sound index."""
     try:
