@@ -172,9 +172,9 @@ def _check_question(question: Question, sections: Mapping[str, Mapping[str, int]
     if len(question.hints) > 3:
         yield problem(f"it has {len(question.hints)} hints. Expected at most 3.")
     for point in question.key_points:
-        if not 2 <= len(point.phrasings) <= 4:
+        if not 2 <= len(point.phrasings) <= 8:
             yield problem(
-                f"the key point {point.text[:60]!r} has {len(point.phrasings)} alternative phrasings. Expected 2 to 4."
+                f"the key point {point.text[:60]!r} has {len(point.phrasings)} alternative phrasings. Expected 2 to 8."
             )
     claims = [(item.text, item.section) for item in question.key_points]
     for text, section in [*claims, *((item.text, item.section) for item in question.misconceptions)]:

@@ -23,6 +23,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 _SECTIONS = ("Answer", "Key points", "Misconceptions", "Follow-ups", "Hints", "Tests")
 _FIELDS = ("id", "level", "kind", "zh", "en", "aliases", "value", "unit", "check", "tolerance")
 _WEIGHT = re.compile(r"\[(\d+(?:\.\d+)?)\]\s+")
+_WRONG = re.compile(r"wrong[:：]\s*", re.IGNORECASE)
 _LINK = re.compile(r"\s+(?:->|→)\s+([\w./-]+#[\w-]+)\s*$")
 
 
@@ -35,6 +36,8 @@ class KeyPoint:
     section: str
     """The guide section that supports it, as `topic#anchor`."""
     phrasings: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+    """Statements that contradict it, as learners make them."""
 
 
 @dataclass(frozen=True)
@@ -300,7 +303,12 @@ def _key_point(item: _Item, mistakes: _Mistakes) -> KeyPoint | None:
         mistakes.add(item.line, "a key point has no positive weight. Start it with `[3]`, `[2]` or `[1]`.")
         return None
     text, section = _cut_link(item.text[weight.end() :])
-    return KeyPoint(text, float(weight[1]), section, item.children)
+    right = tuple(child for child in item.children if not _WRONG.match(child))
+    wrong = tuple(_WRONG.sub("", child) for child in item.children if _WRONG.match(child))
+    if not all(wrong):
+        mistakes.add(item.line, "a `wrong:` line is empty. Write a statement that contradicts the key point.")
+        return None
+    return KeyPoint(text, float(weight[1]), section, right, wrong)
 
 
 def _misconception(item: _Item, mistakes: _Mistakes) -> Misconception | None:

@@ -200,7 +200,7 @@ def test_mistakes_of_one_question_are_reported_together(corpus: Path):
     for said in (
         "the answer has 2 words. Expected 50 to 300.",
         "no wording in the other language",
-        "has 1 alternative phrasings. Expected 2 to 4.",
+        "has 1 alternative phrasings. Expected 2 to 8.",
         "it has 1 follow-ups. Expected 2",
         "links 'vision#poolings', which is no section. Did you mean 'pooling'?",
     ):

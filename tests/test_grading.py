@@ -62,6 +62,7 @@ uncorrected early updates are far too large. After some thousand steps the corre
 - [2] Uncorrected early updates are far too large, because the second moment is hit hardest. -> optimization#adam
   - the squared-gradient average is the smallest relative to its true value, which blows up the first steps
   - the denominator is tiny in the beginning, and the parameters jump
+  - wrong: the first steps are far too small without it, because the second moment comes out too large
 - [1] The correction fades out after many steps. -> optimization#adam
   - its effect vanishes later in training
   - once t is large the factor tends to one
@@ -307,6 +308,22 @@ def test_misconception_costs_a_tenth_and_is_named(judge: Judge) -> None:
     assert score(grade) == pytest.approx(score(replace(grade, misconceptions=())) - 0.1)
 
 
+def test_what_is_known_to_be_wrong_contradicts_its_point_alone():
+    wrong = "Without it the first steps are far too small, as the second moment comes out too large."
+    right = "The moving averages start at zero, so early estimates are too small."
+
+    grade = judge_adam(f"{right} {wrong}")
+
+    assert names(grade) == ["made", "missing", "contradicted", "missing"]
+    assert grade.verdicts[2].evidence == wrong
+
+
+def test_right_statement_is_not_taken_for_what_is_known_to_be_wrong():
+    right = "Uncorrected early updates are far too large, because the second moment is hit hardest."
+
+    assert names(judge_adam(right))[2] == "made"
+
+
 def test_right_statement_is_not_taken_for_the_misconception(judge: Judge):
     assert judge("Dropout does not stay active when the model makes predictions.").misconceptions == ()
 
@@ -377,6 +394,17 @@ def test_adding_a_point_of_the_bank_never_lowers_the_score(question: Question, d
 def test_adding_a_misconception_never_raises_the_score(question: Question, data: st.DataObject) -> None:
     said = data.draw(st.lists(st.sampled_from([point.text for point in question.key_points]), min_size=1, unique=True))
     wrong = data.draw(st.sampled_from(question.misconceptions)).text
+
+    assert score(judge_adam("\n\n".join([*said, wrong]), question)) <= score(judge_adam("\n\n".join(said), question))
+
+
+@hypothesis_settings(max_examples=40)
+@given(picked, st.data())
+def test_adding_what_is_known_to_be_wrong_never_raises_the_score(question: Question, data: st.DataObject) -> None:
+    said = data.draw(st.lists(st.sampled_from([point.text for point in question.key_points]), min_size=1, unique=True))
+    wrong = data.draw(
+        st.sampled_from([text for point in question.key_points for text in point.wrong] or ["It is blue."])
+    )
 
     assert score(judge_adam("\n\n".join([*said, wrong]), question)) <= score(judge_adam("\n\n".join(said), question))
 

@@ -106,6 +106,23 @@ def test_key_point_has_weight_section_and_phrasings():
     assert bonus.phrasings == ()
 
 
+def test_lines_that_begin_with_wrong_contradict_the_key_point():
+    text = bank(DROPOUT).replace(
+        "  - random masking of neurons\n", "  - random masking of neurons\n  - wrong: it is on at inference\n"
+    )
+    (question,), problems = parse_questions(text, "bank.md")
+
+    assert problems == []
+    assert question.key_points[0].phrasings == ("units are dropped by chance", "random masking of neurons")
+    assert question.key_points[0].wrong == ("it is on at inference",)
+
+
+def test_empty_wrong_line_is_a_mistake():
+    text = bank(DROPOUT).replace("  - random masking of neurons\n", "  - random masking of neurons\n  - wrong:\n")
+
+    assert "a `wrong:` line is empty" in messages(text)[0]
+
+
 def test_misconception_names_the_section_that_corrects_it():
     (question,), _ = parse_questions(bank(DROPOUT), "bank.md")
     (belief,) = question.misconceptions

@@ -95,31 +95,33 @@ class Board:
     """Where each point's phrasings start among the references."""
     weights: GraderWeights
 
-    def matches(self, points: Sequence[int], windows: Sequence[int], *, makes: float) -> list[PointMatch]:
-        """The points by these windows: each alone, and all that agree together, so that a window more never lowers a degree.
+    def matches(self, barred: NDArray[np.bool_], *, makes: float) -> list[PointMatch]:
+        """The first points of the board: each window alone, and all that agree together, so that one more never lowers a degree.
 
-        A window that makes any point contradicts none: neighbouring points share words.
+        `barred`, shape (points, windows), says which windows count nothing for a point. A window that makes any point contradicts
+        none: neighbouring points share words.
         """
-        if not len(windows):
-            return [PointMatch(0.0, (), 0.0, -1) for _ in points]
-        kept = np.array(windows)
-        together = _degree(self.weights.together_logits(self.comparison.together(kept)))
-        together = np.minimum(np.maximum.reduceat(together, self.starts), self.caps[kept].max())
-        idle = self.says[list(points)].max(axis=0) < makes
+        points = range(len(barred))
+        open_to = np.zeros(self.says.shape, dtype=np.bool_)
+        open_to[points] = ~barred
+        of_references = np.repeat(open_to, np.diff(np.append(self.starts, len(self.comparison.features))), axis=0)
+        together = _degree(self.weights.together_logits(self.comparison.together(of_references)))
+        together = np.minimum(np.maximum.reduceat(together, self.starts), np.where(open_to, self.caps, 0).max(axis=1))
+        says, denies = np.where(open_to, self.says, 0), np.where(open_to, self.denies, 0)
+        idle = says[points].max(axis=0, initial=0) < makes
         result = []
         for point in points:
-            singly, denied = self.says[point, kept], np.where(idle, self.denies[point], 0)[kept]
+            singly, denied = says[point], np.where(idle, denies[point], 0)
             best, denier = int(singly.argmax()), int(denied.argmax())
-            evidence: tuple[int, ...] = (windows[best],)
+            evidence: tuple[int, ...] = (best,)
             if together[point] > singly[best]:
-                first, *rest = np.argsort(-singly, kind="stable")[:2].tolist()
-                evidence = tuple(windows[place] for place in sorted([first, *rest]))
+                evidence = tuple(sorted(np.argsort(-singly, kind="stable")[:2].tolist()))
             result.append(
                 PointMatch(
                     max(float(singly[best]), float(together[point])),
                     evidence,
                     float(denied[denier]),
-                    windows[denier] if denied[denier] > 0 else -1,
+                    denier if denied[denier] > 0 else -1,
                 )
             )
         return result

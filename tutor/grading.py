@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import numpy as np
+
 from corpus.documents import language_of
 from corpus.questions import KeyPoint, Misconception, Question
 from tutor.answers import Citation
@@ -27,6 +29,8 @@ questions picked at random."""
 DENIED = 0.7
 """How far words must say a point, but for their denial, to contradict it."""
 MISCONCEPTION = 0.6
+WRONG = 0.6
+"""Degree from which a sentence says what is known to contradict a point, if it says that more than the point."""
 MISCONCEPTION_PENALTY = 0.1
 RESULTS: Mapping[ResultVerdict, VerdictName] = {
     "right": "made",
@@ -196,6 +200,7 @@ class _Reading:
         self._question = question
         self.windows = windows_of(attempt)
         self._matches: dict[KeyPoint, PointMatch] = {}
+        self._contradicted: dict[KeyPoint, tuple[str, float]] = {}
         self.misconceptions: tuple[tuple[Misconception, str], ...] = ()
         self._is_keyword_list = is_keyword_list(attempt)
         quantity = question.quantity
@@ -203,24 +208,32 @@ class _Reading:
         if is_blank(attempt, asked_stems(question.wordings)):
             return
         phrasings = [(point.text, *point.phrasings) for point in question.key_points]
-        wrong = [(item.text,) for item in question.misconceptions]
-        board = grader.read(question.prompt, question.wordings, [*phrasings, *wrong], self.windows)
-        points, beliefs = range(len(phrasings)), range(len(phrasings), len(phrasings) + len(wrong))
-        # The right statement often shares most words with the wrong one: the one that is nearer counts, for each sentence alone.
-        mistaken = {
-            window: belief
-            for window in range(len(self.windows))
-            if wrong
-            for belief in [max(beliefs, key=lambda row: board.says[row, window])]
-            if board.says[belief, window] >= MISCONCEPTION
-            and all(board.says[belief, window] > board.says[point, window] for point in points)
-        }
-        found = {belief: self.windows[window] for window, belief in reversed(mistaken.items())}
-        self.misconceptions = tuple(
-            (item, found[row]) for row, item in zip(beliefs, question.misconceptions, strict=True) if row in found
+        beliefs = [(item.text,) for item in question.misconceptions]
+        contradictions = [(row, point.wrong) for row, point in enumerate(question.key_points) if point.wrong]
+        board = grader.read(
+            question.prompt,
+            question.wordings,
+            [*phrasings, *beliefs, *(wrong for _, wrong in contradictions)],
+            self.windows,
         )
-        left = [window for window in range(len(self.windows)) if window not in mistaken]
-        self._matches = dict(zip(question.key_points, board.matches(points, left, makes=MADE), strict=True))
+        says, believes, contradicts = np.split(board.says, np.cumsum([len(phrasings), len(beliefs)]))
+        # The right statement often shares most words with the wrong one: the one that is nearer counts, for each sentence alone.
+        mistaken = np.vstack(
+            [np.where(believes >= MISCONCEPTION, believes, 0), np.where(contradicts >= WRONG, contradicts, 0)]
+        )
+        barred = mistaken.max(axis=0, initial=0) > says
+        for (row, _), degrees in zip(contradictions, contradicts, strict=True):
+            window = int(np.where(degrees > says[row], degrees, 0).argmax())
+            if degrees[window] >= WRONG and degrees[window] > says[row, window]:
+                self._contradicted[question.key_points[row]] = self.windows[window], float(degrees[window])
+        if beliefs:
+            nearest = believes.argmax(axis=0)
+            held = (believes.max(axis=0) >= MISCONCEPTION) & (believes.max(axis=0) > says.max(axis=0, initial=0))
+            found = {int(nearest[window]): self.windows[window] for window in reversed(np.flatnonzero(held))}
+            self.misconceptions = tuple(
+                (item, found[row]) for row, item in enumerate(question.misconceptions) if row in found
+            )
+        self._matches = dict(zip(question.key_points, board.matches(barred, makes=MADE), strict=True))
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -237,6 +250,8 @@ class _Reading:
         match = self._matches.get(point)
         if match is None:
             return "missing", "", 0.0
+        if point in self._contradicted:
+            return "contradicted", *self._contradicted[point]
         if match.denied_degree >= DENIED:
             return "contradicted", self.windows[match.denied_by], match.denied_degree
         if match.degree < PARTIAL:

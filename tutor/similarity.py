@@ -218,23 +218,24 @@ class Comparison:
     _pairs: dict[str, tuple[NDArray[np.bool_], NDArray[np.int64]]]
     """Which of the references' word pairs are in which window, and where each reference's pairs start."""
 
-    def together(self, windows: NDArray[np.int64]) -> Vectors:
-        """The growing features of these windows taken together, shape (references, features); 0 elsewhere.
+    def together(self, open_to: NDArray[np.bool_]) -> Vectors:
+        """The growing features of the windows that are open to each reference, taken together; shape (references, features), 0 elsewhere.
 
         Only windows count that agree with a reference and hold a fifth of it. A window more can only better them.
         """
-        features = self.features[:, windows]
+        features = self.features
         useful = (features[:, :, POSITION["spelling"]] >= _MIN_USEFUL) & (features[:, :, POSITION["denial"]] == 0)
+        useful &= open_to
         result = np.zeros((len(features), len(FEATURES)), dtype=np.float32)
         rows = self._left.rows
         for name, matrix in self._found.items():
-            best = np.where(useful[rows], matrix[:, windows], 0).max(axis=1, keepdims=True)
+            best = np.where(useful[rows], matrix, 0).max(axis=1, keepdims=True)
             result[:, POSITION[name]] = self._left.share(best)[:, 0]
             if name == "meaning":
                 result[:, POSITION["unmatched"]] = self._left.worst(best)[:, 0]
         for name, (there, starts) in self._pairs.items():
             counts = np.diff(np.append(starts, len(there)))
-            seen = (there[:, windows] & np.repeat(useful, counts, axis=0)).any(axis=1)
+            seen = (there & np.repeat(useful, counts, axis=0)).any(axis=1)
             result[:, POSITION[name]] = np.add.reduceat(seen.astype(np.float32), starts) / counts
         result[:, POSITION["numbers"]] = np.where(useful, features[:, :, POSITION["numbers"]], 0).max(axis=1)
         return result
