@@ -88,6 +88,8 @@ class Board:
     """Degrees to which a window says a point, shape (points, windows); 0 where it denies it."""
     denies: Vectors
     """Degrees to which a window would say the point that it denies; 0 where it denies nothing."""
+    nearness: Vectors
+    """Degrees to which a window says a point before anything is held down: keywords for a wrong statement are wrong too."""
     caps: Vectors
     """The most that each window may reach: half for keywords and shuffled words, nothing for an echo of the question."""
     comparison: Comparison
@@ -299,6 +301,7 @@ class Grader:
         return Board(
             np.maximum.reduceat(np.minimum(says, caps), starts, axis=0),
             np.maximum.reduceat(np.minimum(denies, caps), starts, axis=0),
+            np.maximum.reduceat(says, starts, axis=0),
             caps,
             comparison,
             starts,

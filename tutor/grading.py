@@ -31,6 +31,11 @@ DENIED = 0.7
 MISCONCEPTION = 0.6
 WRONG = 0.6
 """Degree from which a sentence says what is known to contradict a point, if it says that more than the point."""
+KNOWN = 0.9
+"""Degree from which it says so nearly word for word that no more is asked."""
+HARDLY, CLEARLY = 0.1, 0.3
+"""How much more: from the first the sentence does not count for the point, from the second it contradicts it. Of phrasings that the
+bank's others had to recognize, 0.6 % would be called contradictions at the second, and 5 % without it; of wrong statements no more."""
 MISCONCEPTION_PENALTY = 0.1
 RESULTS: Mapping[ResultVerdict, VerdictName] = {
     "right": "made",
@@ -216,15 +221,20 @@ class _Reading:
             [*phrasings, *beliefs, *(wrong for _, wrong in contradictions)],
             self.windows,
         )
-        says, believes, contradicts = np.split(board.says, np.cumsum([len(phrasings), len(beliefs)]))
+        says, believes, contradicts = np.split(board.nearness, np.cumsum([len(phrasings), len(beliefs)]))
+        known = contradicts >= KNOWN
         # The right statement often shares most words with the wrong one: the one that is nearer counts, for each sentence alone.
         mistaken = np.vstack(
-            [np.where(believes >= MISCONCEPTION, believes, 0), np.where(contradicts >= WRONG, contradicts, 0)]
+            [
+                np.where(believes >= MISCONCEPTION, believes, 0),
+                np.where(contradicts >= WRONG, contradicts - np.where(known, 0, HARDLY), 0),
+            ]
         )
         barred = mistaken.max(axis=0, initial=0) > says
         for (row, _), degrees in zip(contradictions, contradicts, strict=True):
-            window = int(np.where(degrees > says[row], degrees, 0).argmax())
-            if degrees[window] >= WRONG and degrees[window] > says[row, window]:
+            ahead = degrees - says[row] - np.where(degrees >= KNOWN, 0, CLEARLY)
+            window = int(ahead.argmax())
+            if degrees[window] >= WRONG and ahead[window] > 0:
                 self._contradicted[question.key_points[row]] = self.windows[window], float(degrees[window])
         if beliefs:
             nearest = believes.argmax(axis=0)
