@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tutor.progress import Exchange, ProgressError, ProgressStore, Review, most_missed, progress_by_topic
+from tutor.database import SCHEMA_VERSION, ProgressError
+from tutor.progress import Exchange, ProgressStore, Review, most_made, most_missed, progress_by_topic
 from tutor.tutor import Tutor
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -113,13 +114,14 @@ def test_processes_write_a_new_file_at_once(tmp_path: Path):
 
 
 def test_file_that_somebody_else_is_making_right_now_is_waited_for(tmp_path: Path) -> None:
-    ProgressStore(tmp_path / "other.db").record_review("ann", REVIEW)
+    ProgressStore(tmp_path / "other.db").record_review("bob", REVIEW)
     with closing(sqlite3.connect(tmp_path / "other.db")) as made:
-        tables = [sql for (sql,) in made.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
+        # Begins and ends with a transaction, which is ours here.
+        _, *statements, _ = made.iterdump()
     store = ProgressStore(tmp_path / "progress.db")
     other = sqlite3.connect(tmp_path / "progress.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    for sql in (*tables, "PRAGMA user_version = 1"):
+    for sql in (*statements, f"PRAGMA user_version = {SCHEMA_VERSION}"):
         other.execute(sql)
     with ThreadPoolExecutor() as pool:
         writing = pool.submit(store.record_review, "ann", REVIEW)
@@ -129,7 +131,7 @@ def test_file_that_somebody_else_is_making_right_now_is_waited_for(tmp_path: Pat
         other.close()
 
         writing.result(timeout=10)
-    assert store.reviews("ann") == [REVIEW]
+    assert store.reviews("ann") == store.reviews("bob") == [REVIEW]
 
 
 def test_file_of_a_newer_version_is_left_alone(tmp_path: Path):
@@ -139,7 +141,7 @@ def test_file_of_a_newer_version_is_left_alone(tmp_path: Path):
         connection.execute("PRAGMA user_version = 7")
     before = file.read_bytes()
 
-    with pytest.raises(ProgressError, match=r"progress\.db' was written by a newer version \(schema 7, .*knows 1"):
+    with pytest.raises(ProgressError, match=r"progress\.db' was written by a newer version \(schema 7, .*knows 2"):
         ProgressStore(file).reviews("ann")
     with pytest.raises(ProgressError, match="newer version"):
         ProgressStore(file).record_review("ann", REVIEW)
@@ -255,6 +257,27 @@ def test_key_point_that_was_missed_most_often_comes_first() -> None:
 def test_key_point_that_was_made_at_last_is_missed_no_more() -> None:
     assert most_missed([missed("dropout", off="missing"), missed("dropout", off="made")]) == []
     assert most_missed([missed("dropout", off="made", zeroes="unjudged")]) == []
+
+
+def test_key_point_that_was_made_at_last_and_most_often_is_the_strongest() -> None:
+    points = most_made(
+        [
+            missed("dropout", zeroes="made", off="made", rescale="made"),
+            missed("dropout", zeroes="made", off="missing", rescale="missing"),
+            missed("dropout", rescale="made"),
+            missed("dropout", zeroes="made"),
+        ]
+    )
+
+    assert [(point.text, point.times) for point in points] == [("zeroes", 3), ("rescale", 2)]
+
+
+def test_key_point_that_only_a_dispute_made_was_made_once() -> None:
+    disputed = {"key_point": "off", "verdict": "made", "citation": None, "dispute": {"argument": "…"}}
+    after = Review("dropout", "regularization", "…", 1.0, {"verdicts": [disputed]}, NOON)
+
+    assert [(point.text, point.times) for point in most_made([missed("dropout", off="missing"), after])] == [("off", 1)]
+    assert [point.times for point in most_made([missed("dropout", off="made"), after])] == [1]
 
 
 def test_missed_point_says_where_to_read_about_it(tutor: Tutor) -> None:
