@@ -1,141 +1,234 @@
-"""Which question comes next, and a run of several."""
+"""An interview follows from its turns: where it stands, what it scores, how long it took."""
 
 from __future__ import annotations
 
-import random
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from interview_making import HEAVY, LIGHT, answer, at, grade, interview, put, question, said
 
-from corpus.questions import KeyPoint, Level, Question
 from tutor.grading import Grade, Verdict, VerdictName
-from tutor.interview import Interview, choose_question, start_interview
-from tutor.progress import Review
+from tutor.interview import (
+    FOLLOW_UP_SHARE,
+    HINT_COST,
+    LONGEST_TURN_SECONDS,
+    FollowUp,
+    Interview,
+    InterviewError,
+    InterviewPlan,
+    Round,
+    Turn,
+)
 
-POINT = KeyPoint("Dropout is off at inference.", 1, "regularization#dropout")
-
-
-def question(name: str, topic: str = "regularization", level: Level = "junior") -> Question:
-    return Question(name, topic, f"What is {name}?", level, "concept", "An answer.", (POINT,))
-
-
-def review(name: str, score: float | None) -> Review:
-    return Review(name, "regularization", "…", score, {}, datetime(2026, 3, 1, tzinfo=UTC))
-
-
-def grade(verdict: VerdictName) -> Grade:
-    return Grade(BANK[0], "An attempt.", (Verdict(POINT, verdict),))
+DROPOUT = question()
+ASKED = FollowUp("What can you add?", 1)
 
 
-BANK = [
-    question("dropout"),
-    question("weight-decay", level="mid"),
-    question("early-stopping"),
-    question("bptt", topic="sequence-models", level="senior"),
-]
+def after_answer(*verdicts: VerdictName, follow_up: FollowUp | None = None, more: tuple[Turn, ...] = ()) -> Round:
+    return Round((put(DROPOUT), answer(grade(DROPOUT, *verdicts), follow_up=follow_up), *more))
 
 
-@pytest.fixture
-def dice() -> random.Random:
-    return random.Random(7)
+def follow_up_answer(name: VerdictName, point: int = 1) -> Turn:
+    return Turn("follow-up", at(0), "Because.", verdict=Verdict((HEAVY, LIGHT)[point - 1], name))
 
 
-def test_new_question_comes_before_one_that_was_answered(dice: random.Random):
-    reviews = [review("dropout", 0.0), review("weight-decay", 0.1), review("bptt", 0.2)]
-
-    chosen = choose_question(BANK, reviews, dice=dice)
-
-    assert chosen is not None
-    assert chosen.id == "early-stopping"
+# Where it stands
 
 
-def test_worst_question_comes_again_when_none_is_new(dice: random.Random):
-    reviews = [review("dropout", 0.9), review("weight-decay", 0.3), review("early-stopping", 0.5), review("bptt", 0.4)]
-
-    chosen = choose_question(BANK, reviews, dice=dice)
-
-    assert chosen is not None
-    assert chosen.id == "weight-decay"
-
-
-def test_latest_attempt_counts(dice: random.Random):
-    reviews = [review(item.id, 0.5) for item in BANK]
-    reviews += [review("dropout", 1.0), review("bptt", 0.1), review("bptt", 0.9)]
-
-    chosen = choose_question(BANK, reviews, dice=dice)
-
-    assert chosen is not None
-    assert chosen.id == "early-stopping"
-
-
-def test_attempt_that_was_not_judged_leaves_the_question_new(dice: random.Random):
-    reviews = [review(item.id, 0.0) for item in BANK[1:]] + [review("dropout", None)]
-
-    chosen = choose_question(BANK, reviews, dice=dice)
-
-    assert chosen is not None
-    assert chosen.id == "dropout"
-
-
-def test_topic_level_and_exclusion_narrow_the_choice(dice: random.Random):
-    for _ in range(10):
-        chosen = choose_question(BANK, [], topic="regularization", level="junior", exclude={"dropout"}, dice=dice)
-        assert chosen is not None
-        assert chosen.id == "early-stopping"
+def test_an_interview_begins_between_questions():
+    assert interview([]).phase == "between"
+    assert interview([]).current is None
+    assert interview([]).score is None
 
 
 @pytest.mark.parametrize(
-    "narrowing", [{"topic": "biology"}, {"level": "staff"}, {"exclude": {item.id for item in BANK}}]
+    ("turns", "phase"),
+    [
+        ([], "question"),
+        ([said("hint")], "question"),
+        ([said("clarification")], "question"),
+        ([said("skip")], "between"),
+        ([said("dont-know")], "between"),
+        ([answer(grade(DROPOUT, "made", "missing"))], "between"),
+        ([answer(grade(DROPOUT, "made", "missing"), follow_up=ASKED)], "follow-up"),
+        ([answer(grade(DROPOUT, "made", "missing"), follow_up=ASKED), said("hint")], "follow-up"),
+        ([answer(grade(DROPOUT, "made", "missing"), follow_up=ASKED), said("skip")], "between"),
+        ([answer(grade(DROPOUT, "made", "missing"), follow_up=ASKED), said("dont-know")], "between"),
+        ([answer(grade(DROPOUT, "made", "missing"), follow_up=ASKED), follow_up_answer("made")], "between"),
+        ([said("end")], "over"),
+    ],
 )
-def test_nothing_is_chosen_where_nothing_fits(dice: random.Random, narrowing: dict[str, Any]):
-    assert choose_question(BANK, [], **narrowing, dice=dice) is None
+def test_what_was_said_last_decides_what_is_expected(turns: list[Turn], phase: str):
+    assert interview([put(DROPOUT), *turns]).phase == phase
 
 
-def test_same_dice_choose_the_same_questions():
-    first = start_interview(BANK, [], count=3, dice=random.Random(1))
-    second = start_interview(BANK, [], count=3, dice=random.Random(1))
+def test_a_dispute_leaves_the_follow_up_waiting():
+    graded = grade(DROPOUT, "missing", "missing")
+    disputed = grade(DROPOUT, "partial", "missing")
+    turns = [
+        put(DROPOUT),
+        answer(graded, follow_up=ASKED),
+        Turn("dispute", at(1), "I said so.", grade=disputed, point=1),
+    ]
 
-    assert first == second
-    assert len({start_interview(BANK, [], count=3, dice=random.Random(seed)).questions for seed in range(20)}) > 1
+    run = interview(turns)
 
-
-def test_no_question_comes_twice_in_an_interview(dice: random.Random):
-    interview = start_interview(BANK, [review("dropout", 0.1)], count=4, dice=dice)
-
-    assert {item.id for item in interview.questions} == {item.id for item in BANK}
-    assert interview.questions[-1].id == "dropout"
-
-
-def test_interview_is_as_long_as_the_bank_allows(dice: random.Random):
-    assert len(start_interview(BANK, [], topic="regularization", count=10, dice=dice).questions) == 3
-    assert start_interview(BANK, [], topic="biology", count=10, dice=dice).questions == ()
+    assert run.phase == "follow-up"
+    assert run.rounds[0].follow_up == ASKED
+    assert run.rounds[0].grade == disputed
 
 
-def test_each_answer_or_skip_leads_to_the_next_question():
-    interview = Interview(tuple(BANK[:2]))
-    assert interview.current == BANK[0]
+def test_each_question_has_its_own_turns():
+    run = interview([put(DROPOUT), said("skip"), put(question("bptt")), said("hint"), said("end")])
 
-    skipped = interview.after(None)
-    done = skipped.after(grade("made"))
-
-    assert skipped.current == BANK[1]
-    assert done.current is None
-    assert done.is_over
-    assert interview.current == BANK[0], "the earlier turn is kept as it was"
+    assert [round_.question.id for round_ in run.rounds] == ["dropout", "bptt"]
+    assert run.rounds[0].is_skipped
+    assert len(run.rounds[1].hints) == 1
+    assert run.is_over
+    assert run.current is None
 
 
-def test_score_is_the_mean_of_the_judged_answers():
-    interview = Interview(tuple(BANK), (grade("made"), None, grade("unjudged"), grade("partial")))
+def test_a_turn_makes_a_new_interview_and_leaves_the_old_one_as_it_was():
+    run = interview([put(DROPOUT)])
 
-    assert interview.score == 0.75
+    after = run.after(said("skip"))
+
+    assert run.phase == "question"
+    assert after.phase == "between"
+    assert after.turns[:-1] == run.turns
 
 
-def test_interview_without_a_judged_answer_has_no_score():
-    assert Interview(tuple(BANK)).score is None
-    assert Interview(tuple(BANK), (None, grade("unjudged"))).score is None
+# The score
 
 
-def test_interview_without_questions_is_over():
-    assert Interview(()).is_over
-    assert Interview(()).current is None
+def test_the_score_is_that_of_the_grade_less_the_hints():
+    run = after_answer("made", "missing")
+    hinted = Round((put(DROPOUT), said("hint"), said("hint"), answer(grade(DROPOUT, "made", "missing"))))
+
+    assert run.score == 0.75
+    assert hinted.score == pytest.approx(0.75 - 2 * HINT_COST)
+
+
+def test_a_point_made_when_asked_for_counts_half():
+    run = after_answer("missing", "made", follow_up=ASKED, more=(follow_up_answer("made"),))
+
+    assert run.score == pytest.approx(0.25 + FOLLOW_UP_SHARE * 0.75)
+    assert run.verdict_after(1) == "made"
+    assert run.grade is not None
+    assert run.grade.score == 0.25, "the grade itself stays what it was"
+
+
+def test_a_follow_up_answer_that_says_less_takes_nothing_away():
+    for name in ("missing", "contradicted", "partial"):
+        run = after_answer("partial", "made", follow_up=ASKED, more=(follow_up_answer(name),))
+        assert run.score == 0.625
+
+
+def test_a_point_that_a_dispute_has_won_is_not_paid_twice():
+    run = after_answer("missing", "made", follow_up=ASKED, more=(follow_up_answer("made"),))
+    won = Turn("dispute", at(2), "See there.", grade=grade(DROPOUT, "made", "made"), point=1)
+
+    assert Round((*run.turns, won)).score == 1.0
+
+
+def test_not_knowing_counts_nothing_and_skipping_does_not_count():
+    unknown = Round((put(DROPOUT), said("dont-know")))
+    skipped = Round((put(DROPOUT), said("skip")))
+
+    assert unknown.score == 0.0
+    assert skipped.score is None
+    made = answer(grade(DROPOUT, "made", "made"))
+    assert interview([*unknown.turns, *skipped.turns, put(DROPOUT), made]).score == 0.5
+
+
+def test_an_answer_that_could_not_be_judged_has_no_score_whatever_the_hints():
+    run = Round((put(DROPOUT), said("hint"), answer(grade(DROPOUT, "unjudged", "unjudged"))))
+
+    assert run.score is None
+
+
+@given(
+    verdicts=st.tuples(*[st.sampled_from(["made", "partial", "missing", "contradicted"])] * 2),
+    hints=st.integers(0, 30),
+    asked=st.lists(
+        st.tuples(st.sampled_from([1, 2]), st.sampled_from(["made", "partial", "missing", "contradicted"])), max_size=2
+    ),
+)
+def test_the_score_stays_between_nothing_and_one(verdicts: tuple[Any, Any], hints: int, asked: list[tuple[int, Any]]):
+    turns = [put(DROPOUT), *[said("hint")] * hints, answer(grade(DROPOUT, *verdicts), follow_up=FollowUp("?", 1))]
+    for point, name in asked:
+        turns[-1] = replace(turns[-1], follow_up=FollowUp("?", point))
+        turns.append(follow_up_answer(name, point))
+
+    run = Round(tuple(turns))
+
+    assert run.score is not None
+    assert 0 <= run.score <= 1
+    unasked = Round(tuple(turns[: 2 + hints])).score
+    assert unasked is not None
+    assert run.score >= unasked
+
+
+# The time
+
+
+def test_breaks_and_clocks_that_jump_do_not_count_as_time():
+    day = 24 * 3600
+    turns = [put(DROPOUT), said("hint", 60), said("hint", day), said("hint", 30), said("end", 90)]
+
+    assert interview(turns).seconds == 60 + LONGEST_TURN_SECONDS + 0 + 60
+
+
+def test_the_time_runs_on_while_the_learner_thinks():
+    run = interview([put(DROPOUT), said("hint", 10)])
+
+    assert run.seconds_at(at(70)) == 70
+    assert run.seconds_at(at(0)) == 10, "a clock that was set back"
+
+
+def test_questions_end_when_all_were_put_or_the_time_is_up():
+    by_number = interview([put(DROPOUT)], InterviewPlan(questions=1))
+    by_time = interview([put(DROPOUT)], InterviewPlan(questions=0, minutes=2))
+
+    assert by_number.is_used_up(at(0))
+    assert not by_time.is_used_up(at(119))
+    assert by_time.is_used_up(at(120))
+
+
+# The plan
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"level": "guru"}, "no level 'guru'. Expected one of junior"),
+        ({"style": "chat"}, "no style 'chat'. Expected one of screening"),
+        ({"language": "de"}, "no language 'de'. Expected one of en, zh"),
+        ({"questions": 51}, "Expected 0 to 50"),
+        ({"questions": -1}, "Expected 0 to 50"),
+        ({"minutes": 241}, "Expected 0 to 240"),
+    ],
+)
+def test_a_plan_that_cannot_be_carried_out_names_what_is_expected(wrong: dict[str, Any], message: str):
+    with pytest.raises(InterviewError, match=message):
+        InterviewPlan(**wrong)
+
+
+def test_a_screening_asks_less_after_each_answer_than_a_deep_dive():
+    assert InterviewPlan(style="screening").max_follow_ups < InterviewPlan(style="deep-dive").max_follow_ups == 2
+
+
+def test_a_round_without_its_question_says_so():
+    with pytest.raises(InterviewError, match="without a question"):
+        _ = Round((Turn("question", at(0)),)).question
+
+
+def test_interviews_with_the_same_turns_are_equal():
+    turns = [put(DROPOUT), answer(grade(DROPOUT, "made", "made"))]
+
+    assert isinstance(interview(turns).rounds[0].grade, Grade)
+    assert interview(turns) == interview(turns)
+    assert interview(turns) != Interview("two", InterviewPlan(questions=3), at(0), tuple(turns))
