@@ -9,6 +9,7 @@ import numpy as np
 from corpus.documents import Problem
 from evals.cases_format import CaseError, RetrievalCase
 from evals.report import CaseDetail, Curve, EvalReport
+from evals.retrieval import excerpts
 from evals.statistics import auc_interval
 from index.build import Progress
 from tutor.follow_ups import standalone_question
@@ -40,7 +41,7 @@ def abstention_report(
         groups.setdefault(case.kind, {})[case.id] = {"answered" if case.answerable else "declined": is_right}
         details[case.id] = CaseDetail(
             case.question,
-            tuple(f"{hit.chunk.title} > {hit.chunk.path}" for hit in hits[:3]),
+            excerpts(hits),
             f"{'answered' if sure >= threshold else 'declined'}: confidence {sure:.3f}, threshold {threshold:.3f}",
             "the guides answer it" if case.answerable else "the guides do not answer it",
         )
@@ -72,4 +73,8 @@ def abstention_report(
             f"answered rightly {len(can) - wrong_refusals}, declined wrongly {wrong_refusals}",
         ],
         settings={"answer_threshold": threshold, "embedder": tutor.settings.embedder},
+        predictions=[
+            {"id": case.id, "confidence": round(confidence[case.id], 4), "answered": confidence[case.id] >= threshold}
+            for case in cases
+        ],
     )

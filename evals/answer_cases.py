@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 from corpus.chunks import Chunk, anchor
 from corpus.documents import Problem
 from corpus.questions import Question
-from evals.cases_format import CaseError, read_rows
+from evals.cases_format import read_lines
 from tutor.grading import CREDIT, VerdictName
 from tutor.grounding import Verdict
 
@@ -71,83 +71,57 @@ class JudgedAnswer:
         return earned / sum(point.weight for point in points)
 
 
-class _Case(Protocol):
-    @property
-    def id(self) -> str: ...
-
-
-_AnyCase = TypeVar("_AnyCase", bound=_Case)
-
-
-def read_labelled_answers(file: Path, chunks: Sequence[Chunk]) -> tuple[list[LabelledAnswer], list[Problem]]:
-    """Answers with labelled sentences, their sections looked up in the chunks. A line with a mistake is reported and left out.
-
-    Raises CaseError where no line can be used.
-    """
+def sections_of(chunks: Sequence[Chunk]) -> Mapping[str, Sequence[str]]:
+    """The passages of each section, those of its subsections among them, by `topic#anchor`."""
     passages: dict[str, list[str]] = {}
     for chunk in chunks:
         guide = chunk.document_id.rsplit(".", 1)[0]
         for heading in chunk.heading_path:
             passages.setdefault(f"{guide}#{anchor(heading)}", []).append(chunk.text)
-
-    def case(row: dict[str, Any]) -> LabelledAnswer:
-        sections, answer = _list(row, "sections"), _text(row, "answer")
-        return LabelledAnswer(
-            id=_text(row, "id"),
-            question=_text(row, "question"),
-            sections=tuple(sections),
-            passages=tuple(text for name in sections for text in _known(name, passages, "section")),
-            answer=answer,
-            sentences=_sentences(_list(row, "sentences"), answer),
-        )
-
-    return _read(file, case, "id, question, sections, answer, sentences")
+    return passages
 
 
-def read_judged_answers(file: Path, questions: Sequence[Question]) -> tuple[list[JudgedAnswer], list[Problem]]:
+def read_labelled_answers(path: Path, chunks: Sequence[Chunk]) -> tuple[list[LabelledAnswer], list[Problem]]:
+    """Answers with labelled sentences, their sections looked up in the chunks. A line with a mistake is reported and left out.
+
+    Raises CaseError where no line can be used.
+    """
+    sections = sections_of(chunks)
+    return read_lines(path, lambda row: labelled_answer(row, sections), "id, question, sections, answer, sentences")
+
+
+def labelled_answer(row: Mapping[str, Any], sections: Mapping[str, Sequence[str]]) -> LabelledAnswer:
+    """The case of a line. Raises KeyError for a field that is missing and ValueError for one that cannot be used."""
+    names, answer = _list(row, "sections"), _text(row, "answer")
+    return LabelledAnswer(
+        id=_text(row, "id"),
+        question=_text(row, "question"),
+        sections=tuple(names),
+        passages=tuple(text for name in names for text in _known(name, sections, "section")),
+        answer=answer,
+        sentences=_sentences(_list(row, "sentences"), answer),
+    )
+
+
+def read_judged_answers(path: Path, questions: Sequence[Question]) -> tuple[list[JudgedAnswer], list[Problem]]:
     """Learners' answers with their verdicts, the questions looked up by id. A line with a mistake is reported and left out.
 
     Raises CaseError where no line can be used.
     """
     by_id = {question.id: question for question in questions}
-
-    def case(row: dict[str, Any]) -> JudgedAnswer:
-        question = _known(_text(row, "question"), by_id, "question")
-        verdicts = _list(row, "verdicts")
-        for name in verdicts:
-            if name not in JUDGEMENTS:
-                raise ValueError(f"{name!r} is no verdict. Known: {', '.join(JUDGEMENTS)}")
-        if len(verdicts) != len(question.key_points):
-            raise ValueError(
-                f"{len(verdicts)} verdicts for the {len(question.key_points)} key points of {question.id!r}"
-            )
-        return JudgedAnswer(_text(row, "id"), question, _text(row, "answer"), tuple(verdicts))
-
-    return _read(file, case, "id, question, answer, verdicts")
+    return read_lines(path, lambda row: judged_answer(row, by_id), "id, question, answer, verdicts")
 
 
-def _read(file: Path, case: Callable[[dict[str, Any]], _AnyCase], fields: str) -> tuple[list[_AnyCase], list[Problem]]:
-    if not file.is_file():
-        raise CaseError(f"No cases at {str(file)!r}. Expected a file of JSON lines.")
-    cases: dict[str, _AnyCase] = {}
-    problems: list[Problem] = []
-    for number, row, mistake in read_rows(file):
-        try:
-            if mistake:
-                raise ValueError(mistake)
-            if not isinstance(row, dict):
-                raise TypeError(f"expected a JSON object, got {type(row).__name__}")
-            found = case(row)
-            if cases.setdefault(found.id, found) is not found:
-                raise ValueError(f"the id {found.id!r} is taken by another case")
-        except KeyError as error:
-            problems.append(Problem(file.name, number, f"the field {error} is missing. Expected {fields}."))
-        except (TypeError, ValueError) as error:
-            problems.append(Problem(file.name, number, f"{error}. Expected {fields}."))
-    if not cases:
-        reasons = "; ".join(map(str, problems[:3])) or "the file is empty"
-        raise CaseError(f"No usable case in {str(file)!r}: {reasons}")
-    return list(cases.values()), problems
+def judged_answer(row: Mapping[str, Any], questions: Mapping[str, Question]) -> JudgedAnswer:
+    """The case of a line. Raises KeyError for a field that is missing and ValueError for one that cannot be used."""
+    question = _known(_text(row, "question"), questions, "question")
+    verdicts = _list(row, "verdicts")
+    for name in verdicts:
+        if name not in JUDGEMENTS:
+            raise ValueError(f"{name!r} is no verdict. Known: {', '.join(JUDGEMENTS)}")
+    if len(verdicts) != len(question.key_points):
+        raise ValueError(f"{len(verdicts)} verdicts for the {len(question.key_points)} key points of {question.id!r}")
+    return JudgedAnswer(_text(row, "id"), question, _text(row, "answer"), tuple(verdicts))
 
 
 def _text(row: Mapping[str, Any], field: str) -> str:

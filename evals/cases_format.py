@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from corpus.documents import Document, Problem, language_of
 
@@ -41,6 +41,9 @@ class RetrievalCase:
     """What the case probes (`paraphrase`, `followup`, `chinese` …); figures are given for each."""
     standalone: str = ""
     """A follow-up as it would be asked without the conversation, to compare with; empty where the case does not give it."""
+    file: str = field(default="", compare=False)
+    """Where it was read."""
+    line: int = field(default=0, compare=False)
 
     @property
     def before(self) -> str:
@@ -53,35 +56,66 @@ class RetrievalCase:
         return "expected: " + "; ".join(f"{item.document} > {item.heading}" for item in self.relevant)
 
 
-def read_cases(file: Path) -> tuple[list[RetrievalCase], list[Problem]]:
+class Case(Protocol):
+    """Anything that a line of a file describes, under an id of its own."""
+
+    @property
+    def id(self) -> str: ...
+
+
+AnyCase = TypeVar("AnyCase", bound=Case)
+
+
+def read_cases(path: Path) -> tuple[list[RetrievalCase], list[Problem]]:
     """Cases from a file of JSON lines, or from all `*.jsonl` of a folder. A line with a mistake is reported and left out.
 
     Raises CaseError where nothing can be read.
     """
-    files = sorted(file.glob("*.jsonl")) if file.is_dir() else [file]
-    if not files or not all(item.is_file() for item in files):
-        raise CaseError(f"No cases at {str(file)!r}. Expected a .jsonl file, or a folder with some.")
-    cases: list[RetrievalCase] = []
+    cases, problems, places = _read(path, _case, "id, question, answerable, relevant")
+    return [replace(case, file=places[case.id][0], line=places[case.id][1]) for case in cases], problems
+
+
+def read_lines(
+    path: Path, case: Callable[[dict[str, Any]], AnyCase], fields: str
+) -> tuple[list[AnyCase], list[Problem]]:
+    """What `case` makes of each line of a file, or of all `*.jsonl` of a folder, and what is wrong with the other lines.
+
+    `case` raises KeyError for a field that is missing, TypeError or ValueError for one that cannot be used; `fields` tells what
+    a line should have. Raises CaseError where no line can be used.
+    """
+    cases, problems, _ = _read(path, case, fields)
+    return cases, problems
+
+
+def _read(
+    path: Path, case: Callable[[dict[str, Any]], AnyCase], fields: str
+) -> tuple[list[AnyCase], list[Problem], dict[str, tuple[str, int]]]:
+    """As `read_lines`, with the file and the line of each case by its id."""
+    files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+    if not files or not all(file.is_file() for file in files):
+        raise CaseError(f"No cases at {str(path)!r}. Expected a .jsonl file, or a folder with some.")
+    cases: dict[str, AnyCase] = {}
+    places: dict[str, tuple[str, int]] = {}
     problems: list[Problem] = []
-    ids: set[str] = set()
-    for item in files:
-        for number, row, mistake in read_rows(item):
-            if mistake:
-                problems.append(Problem(item.name, number, mistake))
-                continue
+    for file in files:
+        for number, row, mistake in read_rows(file):
             try:
-                case = _case(row)
-                if case.id in ids:
-                    raise ValueError(f"the id {case.id!r} is taken by another case")
-                ids.add(case.id)
-                cases.append(case)
-            except (KeyError, TypeError, ValueError) as error:
-                missing = f"the field {error} is missing" if isinstance(error, KeyError) else str(error)
-                problems.append(Problem(item.name, number, f"{missing}. Expected id, question, answerable, relevant."))
+                if mistake:
+                    raise ValueError(mistake)
+                if not isinstance(row, dict):
+                    raise TypeError(f"expected a JSON object, got {type(row).__name__}")
+                found = case(row)
+                if cases.setdefault(found.id, found) is not found:
+                    raise ValueError(f"the id {found.id!r} is taken by another case")
+                places[found.id] = file.name, number
+            except KeyError as error:
+                problems.append(Problem(file.name, number, f"the field {error} is missing. Expected {fields}."))
+            except (AttributeError, OverflowError, TypeError, ValueError) as error:
+                problems.append(Problem(file.name, number, f"{error}. Expected {fields}."))
     if not cases:
         reasons = "; ".join(map(str, problems[:3])) or "the file is empty"
-        raise CaseError(f"No usable case in {str(file)!r}: {reasons}")
-    return cases, problems
+        raise CaseError(f"No usable case in {str(path)!r}: {reasons}")
+    return list(cases.values()), problems, places
 
 
 def first_of_each_kind(cases: Sequence[RetrievalCase], count: int) -> list[RetrievalCase]:
@@ -96,23 +130,36 @@ def first_of_each_kind(cases: Sequence[RetrievalCase], count: int) -> list[Retri
 
 
 def read_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
-    """Number, value and mistake of each line that is not blank. Raises CaseError where the file is no UTF-8 text."""
-    try:
-        # Not splitlines(): U+2028 and its like may stand inside of a JSON string.
-        lines = file.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise CaseError(f"{file.name} is not UTF-8 text ({error.reason}). Expected JSON lines.") from error
-    for number, line in enumerate(lines, start=1):
+    """Number, value and mistake of each line that is not blank."""
+    # Not splitlines(): U+2028 and its like may stand inside of a JSON string.
+    for number, line in enumerate(file.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         if line.strip():
-            try:
-                yield number, json.loads(line), ""
-            except json.JSONDecodeError as error:
-                yield number, None, f"not JSON ({error.msg} at column {error.colno}). Expected one object a line"
+            value, mistake = _read_row(line)
+            yield number, value, mistake
+
+
+def _read_row(line: bytes) -> tuple[Any, str]:
+    try:
+        value = json.loads(line.decode("utf-8"), parse_constant=_no_number)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except json.JSONDecodeError as error:
+        return None, f"not JSON ({error.msg} at column {error.colno})"
+    except UnicodeDecodeError as error:
+        return None, f"not UTF-8 text ({error.reason})"
+    except UnicodeEncodeError:
+        return None, "half of a surrogate pair stands in it, which is JSON but no text"
+    except RecursionError:
+        return None, "not JSON that can be read: brackets within brackets without end"
+    except ValueError as error:
+        return None, str(error)
+    return value, ""
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")
 
 
 def _case(row: dict[str, Any]) -> RetrievalCase:
-    if not isinstance(row, dict):
-        raise TypeError(f"expected a JSON object, got {type(row).__name__}")
     question = str(row["question"]).strip()
     if not question:
         raise ValueError("the question is empty")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from hashlib import sha256
+from typing import Any
 
 from corpus.documents import Problem
+from evals.case_cache import CaseCache
 from evals.cases_format import CaseError, RetrievalCase
-from evals.report import CaseDetail, EvalReport
+from evals.report import CaseDetail, EvalReport, excerpt
 from evals.retrieval import matches
 from index.build import Progress
 from tutor.answers import Answer
@@ -19,29 +23,40 @@ Entails = Callable[[Sequence[str], str], bool]
 
 
 def citations_report(
-    tutor: Tutor, cases: Sequence[RetrievalCase], *, problems: Sequence[Problem], seed: int, progress: Progress
+    tutor: Tutor,
+    cases: Sequence[RetrievalCase],
+    *,
+    problems: Sequence[Problem],
+    seed: int,
+    progress: Progress,
+    cache: CaseCache,
 ) -> EvalReport:
     """Ask every answerable case, and judge the answers' citations with the tutor's own grounding check.
 
     Questions that the tutor declines have no citations and are left out; their number is a note. Raises CaseError where none
-    is answered.
+    is answered, and where the language model that the settings name cannot be had.
     """
+    if tutor.model_problem:
+        raise CaseError(tutor.model_problem)
     asked = [case for case in cases if case.answerable]
-    rows, details = {}, {}
+    texts = sha256("\0".join(chunk.text for chunk in tutor.index.chunks).encode()).hexdigest()
+    settings = tutor.settings.model_dump(mode="json", exclude={"home", "learner", "host", "port", "api_key", "guides"})
+    rows, details, predictions = {}, {}, []
     for done, case in enumerate(asked):
         progress("asking", done, len(asked))
-        answer = tutor.ask(standalone_question(case.question, case.history))
-        if not answer.citations:
+
+        def answered(case: RetrievalCase = case) -> Mapping[str, Any]:
+            return _answered(tutor, case)
+
+        found = cache.judged(["citations", texts, settings, asdict(case)], answered)
+        predictions.append({"id": case.id, **found})
+        if not found["passages"]:
             continue
-        rows[case.id] = score_citations(answer, case, judge(tutor.index.keywords.idf))
-        details[case.id] = CaseDetail(
-            case.question,
-            tuple(f"[{item.number}] {item.chunk.title} > {item.chunk.path}" for item in answer.citations),
-            answer.text,
-            case.expected,
-        )
+        rows[case.id] = found["scores"]
+        details[case.id] = CaseDetail(case.question, tuple(found["passages"]), found["answer"], case.expected)
     if not rows:
         raise CaseError("The tutor answered no case. Expected answerable cases on guides that are in the index.")
+    quoted = sum(not row["is_final"] for row in predictions)
     return EvalReport(
         "citations",
         {tutor.model_name: rows},
@@ -50,9 +65,28 @@ def citations_report(
         notes=[
             *(f"left out {problem}" for problem in problems),
             f"{len(asked) - len(rows)} of {len(asked)} answerable questions were declined and are not counted",
+            *([f"{quoted} answers are the guides' own words, not the model's"] if quoted else []),
         ],
         settings={"model": tutor.model_name, "answer_threshold": tutor.settings.answer_threshold},
+        predictions=predictions,
     )
+
+
+def _answered(tutor: Tutor, case: RetrievalCase) -> Mapping[str, Any]:
+    answer = tutor.ask(standalone_question(case.question, case.history))
+    # Where the model failed, or said nothing that the guides bear out, the answer is the guides' own words.
+    is_final = answer.model == tutor.model_name
+    if not answer.citations:
+        return {"answer": answer.text, "passages": [], "scores": {}, "is_final": is_final}
+    return {
+        "answer": answer.text,
+        "is_final": is_final,
+        "passages": [
+            excerpt(f"[{item.number}] {item.chunk.title} > {item.chunk.path}", item.chunk.text)
+            for item in answer.citations
+        ],
+        "scores": score_citations(answer, case, judge(tutor.index.keywords.idf)),
+    }
 
 
 def judge(idf: Idf) -> Entails:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.report import CaseFigures, read_limit
+from evals.report import LESS_IS_BETTER, CaseFigures, groups_of, read_limit
 from evals.statistics import PairedComparison, compare_paired
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _NAMED = 3
 """Cases that a failure names."""
+_SAME = 1e-9
+"""Differences below it are floating point's."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,13 @@ def read_groups(file: Path, name: str = "") -> dict[str, CaseFigures]:
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
         if "evals" not in data:
-            return _groups(data["by_case"])
+            return groups_of(data["by_case"])
         if name:
-            return _groups(data["evals"][name]["by_case"])
+            return groups_of(data["evals"][name]["by_case"])
         return {
             f"{one}: {group}": rows
             for one, report in data["evals"].items()
-            for group, rows in _groups(report.get("by_case", {})).items()
+            for group, rows in groups_of(report.get("by_case", {})).items()
         }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
@@ -132,35 +134,52 @@ def compare_runs(before: Mapping[str, CaseFigures], after: Mapping[str, CaseFigu
     return RunComparison(compared, len(first_ids - second_ids), len(second_ids - first_ids), worse)
 
 
-def drops(
-    before: Mapping[str, CaseFigures], after: Mapping[str, CaseFigures], limits: Sequence[str], *, seed: int
-) -> list[str]:
-    """One line for each `METRIC=VALUE` where a metric fell by more than the value, naming the cases that fell most.
+def read_figures(file: Path, name: str = "") -> dict[str, float]:
+    """What is no mean over cases in a report that an eval wrote with `--json`; of a report of all evals, that of the eval `name`."""
+    data = json.loads(file.read_text(encoding="utf-8"))
+    report = data.get("evals", {}).get(name, {}) if "evals" in data else data
+    return {str(metric): float(found["value"]) for metric, found in report.get("figures", {}).items()}
 
-    A metric is looked up in the last group that has it. Raises ValueError for a limit that is none, and where the runs
-    share no case.
+
+def drops(
+    before: Mapping[str, CaseFigures],
+    after: Mapping[str, CaseFigures],
+    limits: Sequence[str],
+    *,
+    seed: int,
+    figures: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {}),
+) -> list[str]:
+    """One line for each `METRIC=VALUE` where a metric got worse by more than the value, naming the cases that fell most.
+
+    A metric is looked up in the last group that has it, then among the `figures` of both runs. Raises ValueError for a limit
+    that is none, and where the runs share no case.
     """
-    found = {row.metric: row for row in compare_runs(before, after, seed=seed).metrics}
+    compared = compare_runs(before, after, seed=seed)
+    found = {row.metric: row for row in compared.metrics}
+    shared = [metric for metric in figures[1] if metric in figures[0]]
     failures = []
     for limit in limits:
-        metric, most = read_limit("--max-drop", limit, found)
+        metric, most = read_limit("--max-drop", limit, [*found, *shared])
+        if metric not in found:
+            first, second = figures[0][metric], figures[1][metric]
+            if (second - first if metric in LESS_IS_BETTER else first - second) > most + _SAME:
+                worse = f" (cases that got worse: {', '.join(compared.worse[:_NAMED])})" if compared.worse else ""
+                failures.append(f"{metric} went from {first:.3f} to {second:.3f}, by more than {most:.3f}{worse}")
+            continue
         row = found[metric]
         result = row.result
-        if -result.difference.value <= most + 1e-9:
+        if -result.difference.value <= most + _SAME:
             continue
-        first, second = before[row.group], after[row.group]
-        change = {case: second[case][metric] - first[case][metric] for case in first.keys() & second.keys()}
+        rows_before, rows_after = before[row.group], after[row.group]
+        change = {
+            case: rows_after[case][metric] - rows_before[case][metric] for case in rows_before.keys() & rows_after
+        }
         fallen = sorted((case for case in change if change[case] < 0), key=lambda case: (change[case], case))[:_NAMED]
-        named = ", ".join(f"{case} {first[case][metric]:.2f} -> {second[case][metric]:.2f}" for case in fallen)
+        named = ", ".join(
+            f"{case} {rows_before[case][metric]:.2f} -> {rows_after[case][metric]:.2f}" for case in fallen
+        )
         failures.append(
             f"{metric} fell from {result.before:.3f} to {result.after:.3f} on {row.cases} cases, by more than {most:.3f} "
             f"({result.outcome}, {result.chance}; worse: {named})"
         )
     return failures
-
-
-def _groups(by_case: Mapping[str, Any]) -> dict[str, CaseFigures]:
-    return {
-        str(group): {str(case): {str(name): float(value) for name, value in row.items()} for case, row in rows.items()}
-        for group, rows in by_case.items()
-    }

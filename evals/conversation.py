@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from corpus.documents import Problem
 from evals.cases_format import CaseError, RetrievalCase
 from evals.report import CaseDetail, CaseFigures, EvalReport
-from evals.retrieval import DEPTH, score_case
+from evals.retrieval import DEPTH, excerpts, score_case
 from evals.statistics import compare_paired
 from index.build import Progress
 from tutor.follow_ups import standalone_question
@@ -27,7 +27,7 @@ def conversation_report(
     if not follow_ups:
         raise CaseError("No case is an answerable follow-up. Expected some with a history: its earlier questions.")
     groups: dict[str, dict[str, dict[str, float]]] = {"bare": {}, "joined": {}, "full": {}, "rewritten": {}}
-    details = {}
+    details, predictions = {}, []
     for done, case in enumerate(follow_ups):
         progress("searching", done, len(follow_ups))
         asked = {
@@ -47,9 +47,16 @@ def conversation_report(
             groups[form][case.id] = {metric: scores[metric] for metric in METRICS}
         details[case.id] = CaseDetail(
             " / ".join((*case.history, case.question)),
-            tuple(f"{hit.chunk.title} > {hit.chunk.path}" for hit in hits["rewritten"][:5]),
+            excerpts(hits["rewritten"]),
             f"searched for: {asked['rewritten']}",
             case.expected,
+        )
+        predictions.append(
+            {
+                "id": case.id,
+                "rewritten": asked["rewritten"],
+                "hits": [f"{hit.chunk.document_id} > {hit.chunk.path}" for hit in hits["rewritten"][:DEPTH]],
+            }
         )
     if not groups["full"]:
         del groups["full"]
@@ -59,6 +66,7 @@ def conversation_report(
         seed,
         details=details,
         notes=[*(f"left out {problem}" for problem in problems), *_against_rewritten(groups, seed)],
+        predictions=predictions,
     )
 
 

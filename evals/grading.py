@@ -1,21 +1,34 @@
-"""How well the grader agrees with people: judged answers as JSON lines in, scores and agreement out."""
+"""How well the grader agrees with people, and what it does not fall for: scores, verdicts on key points, the battery of attempts."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tutor.grader import Grader
+from corpus.documents import Problem
+from corpus.questions import Question, read_questions
+from evals.agreement import auc, confusion, f1, grid_of, pearson, reliability, score_figures, verdict_figures
+from evals.answer_cases import JUDGEMENTS, OUR_JUDGED_ANSWERS, JudgedAnswer, judged_answer
+from evals.case_cache import CaseCache
+from evals.cases_format import read_lines
+from evals.grading_battery import Trial, by_case, run_battery
+from evals.grounding import REPEATED
+from evals.report import CaseDetail, CaseFigures, Confusion, Curve, EvalReport
+from evals.statistics import Interval, bootstrap_figures, bootstrap_means
+from index.build import Progress
+from tutor.grader import Grader, shipped_grader
+from tutor.grading import Grade, GradingError, VerdictName, grade_attempt
+from tutor.settings import CORPUS_FOLDER
 
 Numbers = NDArray[np.float64]
-
-RESAMPLES = 1000
-_GRIDS = (1, 2, 4, 5, 8, 10, 20)
+Judge = Callable[[Question, str], Grade]
+RIGHT = 0.5
+"""Score from which an answer that people call right or wrong counts as right."""
 
 
 @dataclass(frozen=True)
@@ -35,150 +48,318 @@ class GradingCase:
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """A figure over all cases, and the middle 95 % of it over questions drawn anew."""
+class Battery:
+    """Questions on which every attempt is tried, and who grades them."""
 
-    value: float
-    low: float
-    high: float
+    questions: Sequence[Question]
+    judge: Judge
+    name: str
+    """Of the grader."""
 
 
-def read_grading_cases(file: Path) -> list[GradingCase]:
-    """Cases of a JSON-lines file.
+@dataclass(frozen=True)
+class PointVerdicts:
+    """What the grader made of one judged answer."""
+
+    case: JudgedAnswer
+    verdicts: tuple[VerdictName, ...]
+    """For each key point of the question, in their order."""
+    score: float | None
+    """None where the answer could not be judged."""
+    feedback: str
+
+    @property
+    def met(self) -> float:
+        """The share of people's verdicts that the grader gave too."""
+        pairs = list(zip(self.case.verdicts, self.verdicts, strict=True))
+        return sum(wanted == found for wanted, found in pairs) / len(pairs)
+
+
+def read_grading_cases(
+    path: Path, questions: Sequence[Question]
+) -> tuple[list[GradingCase], list[JudgedAnswer], list[Problem]]:
+    """Cases of a file or a folder of JSON lines: answers with a score, answers with verdicts, and what is wrong with other lines.
 
     A line has `id` and `answer`, one of `reference`, `references`, `key_point` and `key_points`, and may have `question`,
-    `question_id`, `max_score` (above 1: people gave marks), and `score` or `label`. Raises ValueError that names every broken line.
+    `question_id`, `max_score` (above 1: people gave marks), and `score` or `label`. With `verdicts` in their place, one for each
+    key point, `question` is the id of a question of the bank. Raises CaseError where no line holds a case.
     """
-    cases: list[GradingCase] = []
-    mistakes = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            cases.append(_case(json.loads(line)))
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            mistakes.append(f"line {number}: {error}")
-    if mistakes:
-        raise ValueError(
-            f"{file.name} has {len(mistakes)} broken lines ({'; '.join(mistakes[:3])}). Expected objects with id, answer and a "
-            "reference, references, key_point or key_points."
-        )
-    if not cases:
-        raise ValueError(f"{file.name} has no cases. Expected an object {{id, question, reference, answer}} a line.")
-    return cases
+    by_id = {question.id: question for question in questions}
+    cases, problems = read_lines(
+        path,
+        lambda row: judged_answer(row, by_id) if "verdicts" in row else _case(row),
+        "id, answer, and a reference, references, key_point or key_points (or verdicts)",
+    )
+    scored = [case for case in cases if isinstance(case, GradingCase)]
+    return scored, [case for case in cases if isinstance(case, JudgedAnswer)], problems
 
 
-def _case(row: Mapping[str, object]) -> GradingCase:
+def _case(row: Mapping[str, Any]) -> GradingCase | JudgedAnswer:
     references, points = (
         [*_texts(row, many), *([str(row[one])] if row.get(one) else [])]
         for one, many in (("reference", "references"), ("key_point", "key_points"))
     )
     if not (references or points):
         raise ValueError("nothing to judge the answer by")
-    label = row.get("score", row.get("label"))
+    answer, label = row["answer"], row.get("score", row.get("label"))
+    if not isinstance(answer, str) or not answer.strip():
+        raise ValueError("the answer is empty")
     return GradingCase(
         str(row["id"]),
         str(row.get("question") or ""),
         tuple(dict.fromkeys(references)),
         tuple(points),
-        str(row["answer"] or ""),
+        answer,
         str(row.get("group") or row.get("question_id") or row["id"]),
-        None if label is None else float(str(label)),
+        None if label is None else _score(label),
         float(str(row.get("max_score") or 1)) > 1,
     )
 
 
-def _texts(row: Mapping[str, object], name: str) -> list[str]:
+def _score(label: object) -> float:
+    score = float(str(label))
+    if not 0 <= score <= 1:
+        raise ValueError(f"the score {label!r} is not between 0 and 1")
+    return score
+
+
+def _texts(row: Mapping[str, Any], name: str) -> list[str]:
     value = row.get(name) or []
     if not isinstance(value, list):
         raise TypeError(f"{name} is no list")
     return [str(text) for text in value if str(text).strip()]
 
 
-def score_cases(cases: Sequence[GradingCase], grader: Grader) -> list[float]:
-    """The grader's score of each case, 0 to 1."""
-    return [
-        grader.score_answer(
-            case.question,
-            case.answer,
-            references=case.references,
-            key_points=case.key_points,
-            in_marks=case.in_marks,
-        )
-        for case in cases
-    ]
+def scores_report(
+    cases: Sequence[GradingCase],
+    problems: Sequence[Problem],
+    grader: Grader,
+    *,
+    cache: CaseCache,
+    seed: int,
+    progress: Progress,
+) -> EvalReport:
+    """The offline grader's score of each case, and how far it agrees with people's."""
+    scores, repeated = [], []
+    for done, case in enumerate(cases):
+        progress("grading", done, len(cases))
+
+        def judge(case: GradingCase = case) -> Mapping[str, Any]:
+            score = grader.score_answer(
+                case.question,
+                case.answer,
+                references=case.references,
+                key_points=case.key_points,
+                in_marks=case.in_marks,
+            )
+            return {"score": score}
+
+        content = ["score", case.question, case.references, case.key_points, case.answer, case.in_marks]
+        scores.append(float(cache.judged(content, judge)["score"]))
+        if done % (-(-len(cases) // REPEATED)) == 0:
+            repeated.append({"repeatable": float(judge()["score"] == scores[-1])})
+    known = [(case, case.score, score) for case, score in zip(cases, scores, strict=True) if case.score is not None]
+    gold, given = (np.array([row[place] for row in known], dtype=np.float64) for place in (1, 2))
+    return EvalReport(
+        "grading",
+        {"answers": {case.id: {"score_met": 1 - abs(wanted - found)} for case, wanted, found in known}}
+        if known
+        else {},
+        seed,
+        figures=agreement(cases, scores, seed=seed) | bootstrap_means(repeated, seed=seed),
+        details={
+            case.id: CaseDetail(
+                case.question,
+                (*case.references, *case.key_points),
+                case.answer,
+                f"score {found:.2f}; people: {wanted:.2f}",
+            )
+            for case, wanted, found in known
+        },
+        curves=[reliability("Reliability of the scores", "score of the grader", given, gold)] if known else [],
+        notes=[
+            *(f"left out {problem}" for problem in problems),
+            f"{len(cases)} answers scored, {len(problems)} left out; {len(known)} have a label to compare with",
+        ],
+        predictions=[{"id": case.id, "score": round(score, 6)} for case, score in zip(cases, scores, strict=True)],
+    )
 
 
-def write_predictions(file: Path, cases: Sequence[GradingCase], scores: Sequence[float]) -> None:
-    """One `{id, score}` a line."""
-    lines = [json.dumps({"id": case.id, "score": round(score, 6)}) for case, score in zip(cases, scores, strict=True)]
-    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def agreement(cases: Sequence[GradingCase], scores: Sequence[float], *, seed: int = 0) -> dict[str, Agreement]:
+def agreement(cases: Sequence[GradingCase], scores: Sequence[float], *, seed: int = 0) -> dict[str, Interval]:
     """Agreement with people, each figure with an interval by question; empty where no case has a label.
 
     Right-or-wrong labels: Pearson, AUC and macro-F1 at 0.5. Marks: Pearson, RMSE and quadratic weighted kappa (Cohen 1968) on the
     coarsest grid that holds the marks.
     """
     known = [(case, score) for case, score in zip(cases, scores, strict=True) if case.score is not None]
-    if not known:
-        return {}
     gold = np.array([case.score for case, _ in known], dtype=np.float64)
     given = np.array([score for _, score in known], dtype=np.float64)
-    _, question = np.unique([case.question_id for case, _ in known], return_inverse=True)
-    rows = [np.flatnonzero(question == number) for number in range(int(question.max()) + 1)]
-    is_binary, grid = set(gold) <= {0.0, 1.0}, _grid(gold)
-    dice = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(RESAMPLES):
-        chosen = np.concatenate([rows[number] for number in dice.integers(len(rows), size=len(rows))])
-        drawn.append(_figures(gold[chosen], given[chosen], grid, is_binary=is_binary))
+    is_binary, grid = set(gold) <= {0.0, 1.0}, grid_of(gold) if known else 1
+
+    def figures(places: NDArray[np.intp]) -> dict[str, float]:
+        wanted, found = gold[places], given[places]
+        if not is_binary:
+            return score_figures(wanted, found, grid)
+        right, passed = wanted == 1, found >= RIGHT
+        return {
+            "pearson": pearson(wanted, found),
+            "auc": auc(right, found),
+            "macro_f1": (f1(right, passed) + f1(~right, ~passed)) / 2,
+        }
+
+    return bootstrap_figures([case.question_id for case, _ in known], figures, seed=seed)
+
+
+def verdicts_report(
+    cases: Sequence[JudgedAnswer],
+    problems: Sequence[Problem],
+    judge: Judge,
+    *,
+    grader: str,
+    cache: CaseCache,
+    seed: int,
+    progress: Progress,
+    battery: Battery | None = None,
+) -> EvalReport:
+    """The grader's verdict on each key point beside people's; and every attempt of the battery on its questions.
+
+    An answer that the grader refuses, or cannot judge, counts as one without a right verdict, and is named. `grader` is who is
+    to grade; where a model failed and another did, that is counted too.
+    """
+    graded, repeated, refused, replaced = [], [], [], 0
+    for done, case in enumerate(cases):
+        progress("grading", done, len(cases))
+
+        def grade(case: JudgedAnswer = case) -> Mapping[str, Any]:
+            return _graded(case, judge, grader)
+
+        found = cache.judged(["verdicts", repr(case.question), case.answer], grade)
+        replaced += not found["is_final"]
+        if found["refused"]:
+            refused.append(f"{case.id}: {found['refused']}")
+        graded.append(PointVerdicts(case, tuple(found["verdicts"]), found["score"], found["feedback"]))
+        if done % (-(-len(cases) // REPEATED)) == 0:
+            repeated.append({"repeatable": float(grade() == found)})
+    groups: dict[str, CaseFigures] = {}
+    if battery is not None:
+        groups = _battery_groups(battery, cache, seed, progress)
+    if graded:
+        groups["judged answers"] = {item.case.id: {"verdicts_met": item.met} for item in graded}
+    unjudged = [item.case.id for item in graded if item.score is None]
+    return EvalReport(
+        "grading",
+        groups,
+        seed,
+        figures=_verdict_agreement(graded, seed) | bootstrap_means(repeated, seed=seed),
+        details={item.case.id: _detail(item) for item in graded},
+        curves=[_score_reliability(graded)] if graded else [],
+        confusions=[_point_confusion(graded)] if graded else [],
+        notes=[
+            *(f"left out {problem}" for problem in problems),
+            *(f"refused {reason}" for reason in refused),
+            *([f"{replaced} answers were not graded by {grader}, but offline"] if replaced else []),
+            f"{len(graded)} answers graded, {len(problems)} left out"
+            + (f"; without a score: {', '.join(unjudged)}" if unjudged else ""),
+            *([f"battery: every attempt on {len(battery.questions)} questions of the bank"] if battery else []),
+        ],
+        predictions=[{"id": item.case.id, "score": item.score, "verdicts": list(item.verdicts)} for item in graded],
+    )
+
+
+def plain_grade(question: Question, attempt: str) -> Grade:
+    """What the offline grader says from the words alone, without a guide to cite."""
+    return grade_attempt(question, attempt, grader=shipped_grader(), cite=lambda _section, _text: None)
+
+
+def our_questions() -> Sequence[Question]:
+    """The bank that our cases and the battery rest on, whatever other banks the settings name."""
+    return read_questions([CORPUS_FOLDER / "questions"])[0]
+
+
+def read_ours() -> tuple[list[JudgedAnswer], list[Problem]]:
+    """Our learners' answers with people's verdicts."""
+    _, judged, problems = read_grading_cases(OUR_JUDGED_ANSWERS, our_questions())
+    return judged, problems
+
+
+def _graded(case: JudgedAnswer, judge: Judge, grader: str) -> Mapping[str, Any]:
+    points = [point.text for point in case.question.key_points]
+    try:
+        grade = judge(case.question, case.answer)
+    except GradingError as error:
+        return {
+            "verdicts": ["unjudged"] * len(points),
+            "score": None,
+            "feedback": "",
+            "refused": str(error),
+            "is_final": True,
+        }
+    # A calculation has its result as a point besides.
+    found = {verdict.key_point.text: verdict.verdict for verdict in grade.verdicts}
     return {
-        name: Agreement(value, *np.nanpercentile([figures[name] for figures in drawn], [2.5, 97.5]).tolist())
-        for name, value in _figures(gold, given, grid, is_binary=is_binary).items()
+        "verdicts": [found.get(text, "unjudged") for text in points],
+        "score": grade.score,
+        "feedback": grade.feedback,
+        "refused": "",
+        "is_final": grade.grader == grader,
     }
 
 
-def _figures(gold: Numbers, given: Numbers, grid: int, *, is_binary: bool) -> dict[str, float]:
-    figures = {"pearson": _pearson(gold, given)}
-    if is_binary:
-        return figures | {"auc": _auc(gold, given), "macro_f1": _macro_f1(gold == 1, given >= 0.5)}
-    return figures | {"rmse": float(np.sqrt(np.mean((gold - given) ** 2))), "qwk": _kappa(gold, given, grid)}
+def _battery_groups(battery: Battery, cache: CaseCache, seed: int, progress: Progress) -> dict[str, CaseFigures]:
+    """What passed, by kind of attempt; and of each question the share of all attempts."""
+    trials = []
+    for done, question in enumerate(battery.questions):
+        progress("battery of attempts", done, len(battery.questions))
+
+        def attempts(question: Question = question) -> Mapping[str, Any]:
+            return {trial.kind: trial.passed for trial in run_battery([question], battery.judge, seed=seed)}
+
+        found = cache.judged(["battery", battery.name, seed, repr(question)], attempts)
+        trials += [Trial(kind, question.id, passed) for kind, passed in found.items()]
+    kinds = by_case(trials)
+    passed: dict[str, list[float]] = {}
+    for trial in trials:
+        passed.setdefault(trial.question_id, []).append(float(trial.passed))
+    whole = {question: {"passed": sum(found) / len(found)} for question, found in passed.items()}
+    return {**kinds, "every attempt": whole} if whole else {}
 
 
-def _grid(gold: Numbers) -> int:
-    """The fewest equal steps of 0 to 1 that at least 95 % of the marks stand on."""
-    fitting = (steps for steps in _GRIDS if np.mean(np.abs(gold * steps - np.rint(gold * steps)) < 1e-6) >= 0.95)
-    return next(fitting, 10)
+def _verdict_agreement(graded: Sequence[PointVerdicts], seed: int) -> dict[str, Interval]:
+    clusters = [item.case.question.id for item in graded for _ in item.verdicts]
+    wanted = np.array([name for item in graded for name in item.case.verdicts], dtype=np.str_)
+    found = np.array([name for item in graded for name in item.verdicts], dtype=np.str_)
+    scored = [(item.case.question.id, item.case.score, item.score) for item in graded if item.score is not None]
+    gold, given = (np.array([row[place] for row in scored], dtype=np.float64) for place in (1, 2))
+    figures = bootstrap_figures(
+        clusters, lambda places: verdict_figures(wanted[places], found[places], JUDGEMENTS), seed=seed
+    )
+    grid = grid_of(gold) if scored else 1
+    return figures | bootstrap_figures(
+        [question for question, _, _ in scored],
+        lambda places: score_figures(gold[places], given[places], grid),
+        seed=seed,
+    )
 
 
-def _pearson(gold: Numbers, given: Numbers) -> float:
-    gold, given = gold - gold.mean(), given - given.mean()
-    norm = float(np.sqrt((gold @ gold) * (given @ given)))
-    return float(gold @ given) / norm if norm > 1e-12 else 0.0
+def _score_reliability(graded: Sequence[PointVerdicts]) -> Curve:
+    scored = [(item.score, item.case.score) for item in graded if item.score is not None]
+    given, gold = (np.array([row[place] for row in scored], dtype=np.float64) for place in (0, 1))
+    return reliability("Reliability of the scores", "score of the grader", given, gold)
 
 
-def _auc(gold: Numbers, given: Numbers) -> float:
-    """Chance that a right answer is above a wrong one, ties half."""
-    from scipy.stats import rankdata
-
-    right = int(gold.sum())
-    wrong = len(gold) - right
-    if not right or not wrong:
-        return float("nan")
-    return float((rankdata(given)[gold == 1].sum() - right * (right + 1) / 2) / (right * wrong))
+def _point_confusion(graded: Sequence[PointVerdicts]) -> Confusion:
+    wanted = [name for item in graded for name in item.case.verdicts]
+    found = [name for item in graded for name in item.verdicts]
+    return confusion("people's verdict \\ the grader's", wanted, found, JUDGEMENTS)
 
 
-def _macro_f1(gold: NDArray[np.bool_], given: NDArray[np.bool_]) -> float:
-    shares = []
-    for side in (True, False):
-        hits, sizes = np.sum((gold == side) & (given == side)), np.sum(gold == side) + np.sum(given == side)
-        shares.append(2 * hits / sizes if sizes else 0.0)
-    return float(np.mean(shares))
-
-
-def _kappa(gold: Numbers, given: Numbers, grid: int) -> float:
-    gold, given = np.rint(gold * grid), np.rint(np.clip(given, 0, 1) * grid)
-    by_chance = (gold**2).mean() + (given**2).mean() - 2 * gold.mean() * given.mean()
-    return float(1 - ((gold - given) ** 2).mean() / by_chance) if by_chance > 0 else 0.0
+def _detail(item: PointVerdicts) -> CaseDetail:
+    question = item.case.question
+    rows = zip(question.key_points, item.case.verdicts, item.verdicts, strict=True)
+    wrong = [f"“{point.text}” {found}; people: {wanted}." for point, wanted, found in rows if wanted != found]
+    return CaseDetail(
+        question.prompt,
+        tuple(f"[{point.weight:g}] {point.text}" for point in question.key_points),
+        item.case.answer,
+        "\n".join((*wrong, item.feedback)),
+    )

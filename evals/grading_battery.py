@@ -51,15 +51,6 @@ def run_battery(questions: Sequence[Question], judge: Judge, *, seed: int = 0) -
     return trials
 
 
-def pass_rates(trials: Sequence[Trial]) -> dict[str, tuple[int, int]]:
-    """Of each kind how many passed, and how many were tried."""
-    rates: dict[str, tuple[int, int]] = {}
-    for trial in trials:
-        passed, tried = rates.get(trial.kind, (0, 0))
-        rates[trial.kind] = passed + trial.passed, tried + 1
-    return rates
-
-
 def by_case(trials: Sequence[Trial]) -> dict[str, dict[str, dict[str, float]]]:
     """Whether each question passed, by kind, as `tutor eval compare` reads it."""
     groups: dict[str, dict[str, dict[str, float]]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,7 @@ import numpy as np
 from corpus.chunks import Chunk, anchor, strip_ordinal
 from corpus.documents import Problem
 from evals.cases_format import CaseError, RetrievalCase, is_beir, read_beir, read_cases
-from evals.report import CaseDetail, Curve, EvalReport, read_limit
+from evals.report import CaseDetail, Curve, EvalReport, excerpt, read_limit
 from evals.statistics import Interval, bootstrap_means
 from index.build import Progress, index_documents
 from index.hits import Hit
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 OUR_CASES = Path(__file__).parent / "cases" / "retrieval.jsonl"
 DEPTH = 10
 METRICS = ("recall@1", "recall@5", "recall@10", "hit@1", "hit@5", "MRR@10", "nDCG@10")
+SHOWN_HITS = 3
 ANSWERS = 2
 """The grade from which a section answers a question; 1 only helps."""
 
@@ -87,6 +87,8 @@ class RetrievalReport:
     settings: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, CaseDetail] = field(default_factory=dict)
     """Of the answerable cases, what the last ranking found."""
+    predictions: Sequence[Mapping[str, Any]] = ()
+    """Of all cases, what the last ranking found, for a file of them."""
 
     @property
     def as_report(self) -> EvalReport:
@@ -101,6 +103,7 @@ class RetrievalReport:
             curves=[Curve("Recall by k", "k, the hits that are looked at", lines)],
             notes=[f"left out {problem}" for problem in self.problems],
             settings=self.settings,
+            predictions=self.predictions,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -197,7 +200,6 @@ def run_retrieval_eval(
     rankings: Sequence[Ranking],
     limit: int,
     progress: Progress,
-    predictions: Path | None = None,
     seed: int = 0,
 ) -> RetrievalReport:
     """Measure retrieval on our cases, on a file of cases, or on a BEIR folder.
@@ -227,7 +229,6 @@ def run_retrieval_eval(
             rankings=rankings or RANKINGS,
             threshold=settings.answer_threshold,
             problems=problems,
-            predictions=predictions,
             progress=progress,
             seed=seed,
             settings={
@@ -255,12 +256,19 @@ def tutor_of_cases(
             f"{str(path)!r} is in BEIR's format, which only tutor eval retrieval reads. Expected JSON lines."
         )
     found, problems = read_cases(path)
+    with tutor_of_guides(settings, guides, progress=progress) as tutor:
+        known, unknown_sections = _known_cases(found, tutor.index.chunks)
+        yield tutor, known, [*problems, *unknown_sections]
+
+
+@contextmanager
+def tutor_of_guides(settings: Settings, guides: Path | None, *, progress: Progress) -> Iterator[Tutor]:
+    """A tutor with an index in a temporary home, of a folder of guides alone or of those of the settings."""
     with tempfile.TemporaryDirectory(prefix="tutor-eval-") as home:
         changed = {"home": Path(home), "guides": (guides,) if guides else settings.guides}
         tutor = Tutor(settings.model_copy(update=changed))
-        index = tutor.update_index(progress=progress).index
-        known, unknown_sections = _known_cases(found, index.chunks)
-        yield tutor, known, [*problems, *unknown_sections]
+        tutor.update_index(progress=progress)
+        yield tutor
 
 
 def measure(
@@ -270,7 +278,6 @@ def measure(
     rankings: Sequence[Ranking],
     threshold: float,
     problems: Sequence[Problem] = (),
-    predictions: Path | None = None,
     progress: Progress = lambda _stage, _done, _total: None,
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
@@ -278,7 +285,7 @@ def measure(
     """Search for each case with each ranking, score the answerable ones, and see which the tutor would answer."""
     by_ranking: dict[str, dict[str, Mapping[str, float]]] = {ranking: {} for ranking in rankings}
     confidence: dict[str, float] = {}
-    rows: list[str] = []
+    rows: list[Mapping[str, Any]] = []
     details: dict[str, CaseDetail] = {}
     for done, case in enumerate(cases):
         progress("searching", done, len(cases))
@@ -289,7 +296,7 @@ def measure(
                 by_ranking[ranking][case.id] = score_case(case, hits)
                 details[case.id] = CaseDetail(
                     " / ".join((*case.history, case.question)),
-                    tuple(f"{hit.chunk.title} > {hit.chunk.path}" for hit in hits[:5]),
+                    excerpts(hits),
                     "" if question == case.question else f"searched for: {question}",
                     case.expected,
                 )
@@ -297,8 +304,6 @@ def measure(
                 best = retriever.retrieve_in_context(question, case.before, count=DEPTH)
                 confidence[case.id] = retriever.confidence(question, best)
                 rows.append(_prediction(case, question, hits[:DEPTH], confidence[case.id] >= threshold))
-    if predictions:
-        predictions.write_text("".join(row + "\n" for row in rows), encoding="utf-8")
     kinds: dict[str, list[str]] = {}
     for case in cases:
         if case.answerable:
@@ -311,6 +316,7 @@ def measure(
         problems=problems,
         settings=settings or {},
         details=details,
+        predictions=rows,
     )
 
 
@@ -352,6 +358,11 @@ def score_case(case: RetrievalCase, hits: Sequence[Hit]) -> dict[str, float]:
     return {name: values[str(measure)] for name, measure in measures.items()}
 
 
+def excerpts(hits: Sequence[Hit]) -> tuple[str, ...]:
+    """The first hits as a reader of the report sees them."""
+    return tuple(excerpt(f"{hit.chunk.title} > {hit.chunk.path}", hit.chunk.text) for hit in hits[:SHOWN_HITS])
+
+
 def matches(document: str, heading: str, chunk: Chunk) -> bool:
     """Whether a passage belongs to a section, named by a guide (id or file name) and any heading on the passage's path."""
     if document not in (chunk.document_id, chunk.document_id.rsplit("/", 1)[-1]):
@@ -372,15 +383,16 @@ def _known_cases(cases: Sequence[RetrievalCase], chunks: Sequence[Chunk]) -> tup
         ]
         if missing:
             names = ", ".join(f"{item.document} > {item.heading}" for item in missing)
-            problems.append(Problem(case.id, 0, f"no such section in the index: {names}. Name a heading of the guide."))
+            reason = f"{case.id} names no section of the index: {names}. Name a heading of the guide."
+            problems.append(Problem(case.file or case.id, case.line, reason))
         found = tuple(item for item in case.relevant if item not in missing)
         if found or not case.answerable:
             known.append(replace(case, relevant=found))
     return known, problems
 
 
-def _prediction(case: RetrievalCase, question: str, hits: Sequence[Hit], would_answer: bool) -> str:
-    record = {
+def _prediction(case: RetrievalCase, question: str, hits: Sequence[Hit], would_answer: bool) -> Mapping[str, Any]:
+    return {
         "id": case.id,
         "standalone_question": question,
         "answered": would_answer,
@@ -395,7 +407,6 @@ def _prediction(case: RetrievalCase, question: str, hits: Sequence[Hit], would_a
             for hit in hits
         ],
     }
-    return json.dumps(record, ensure_ascii=False)
 
 
 def _abstention(cases: Sequence[RetrievalCase], confidence: Mapping[str, float], threshold: float) -> Abstention | None:

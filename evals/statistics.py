@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
+Places = NDArray[np.intp]
 Outcome = Literal["better", "worse", "no difference that could not be chance"]
 
 RESAMPLES = 2_000
@@ -79,6 +80,35 @@ def bootstrap_means(rows: Sequence[Mapping[str, float]], *, seed: int) -> dict[s
         name: Interval(float(whole[place]), float(low[place]), float(high[place]), len(rows))
         for place, name in enumerate(metrics)
     }
+
+
+def bootstrap_figures(
+    clusters: Sequence[Hashable], figures: Callable[[Places], Mapping[str, float]], *, seed: int
+) -> dict[str, Interval]:
+    """Figures that are no means over rows, such as F1 or AUC, with percentile intervals.
+
+    `figures` computes them of the rows whose places it is given; `clusters` names the question of each row, and the rows of
+    one are drawn together. A draw without a value of a figure (NaN: one class alone) does not count for it; a figure that has
+    none over all rows is left out. Empty without rows.
+    """
+    if not clusters:
+        return {}
+    members: dict[Hashable, list[int]] = {}
+    for place, cluster in enumerate(clusters):
+        members.setdefault(cluster, []).append(place)
+    rows = [np.array(places) for places in members.values()]
+    dice = np.random.default_rng(seed)
+    drawn = [
+        figures(np.concatenate([rows[number] for number in dice.integers(len(rows), size=len(rows))]))
+        for _ in range(RESAMPLES // 2)
+    ]
+    found = {}
+    for name, value in figures(np.arange(len(clusters))).items():
+        if np.isnan(value):
+            continue
+        low, high = np.percentile([draw[name] for draw in drawn if not np.isnan(draw[name])] or [value], _MIDDLE)
+        found[name] = Interval(float(value), float(low), float(high), len(rows))
+    return found
 
 
 def auc_interval(above: Sequence[float], below: Sequence[float], *, seed: int) -> Interval:

@@ -1,52 +1,33 @@
-"""Every eval that needs no language model, in one run."""
+"""Every eval in one run, on our cases or on somebody's."""
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from corpus.questions import read_questions
+from corpus.documents import Problem
 from evals.abstention import abstention_report
-from evals.cases_format import CaseError, first_of_each_kind
+from evals.answer_cases import JudgedAnswer
+from evals.case_cache import CaseCache, code_version
+from evals.cases_format import CaseError, RetrievalCase, first_of_each_kind
 from evals.citations import citations_report
 from evals.conversation import conversation_report
-from evals.grading_battery import by_case, run_battery
-from evals.report import EvalReport
+from evals.grading import Battery, our_questions, plain_grade, read_ours, verdicts_report
+from evals.grounding import grounding_report, read_grounding_cases
+from evals.report import EvalReport, SuiteReport
 from evals.retrieval import measure, tutor_of_cases
 from index.build import Progress
 from index.retriever import RANKINGS
-from tutor.grader import shipped_grader
-from tutor.grading import grade_attempt
-from tutor.settings import CORPUS_FOLDER, Settings
+from tutor.settings import Settings
+from tutor.tutor import Tutor
 
 BATTERY_STEP = 6
 """The battery of attempts on grading tries each sixth question of the bank; `tutor eval grading` tries all."""
-EVALS = {"abstention": abstention_report, "conversation": conversation_report, "citations": citations_report}
+EVALS = ("abstention", "conversation", "citations")
 """Those that look at the tutor's answers to cases of retrieval."""
-
-
-@dataclass(frozen=True)
-class SuiteReport:
-    """What all evals found."""
-
-    reports: Sequence[EvalReport]
-    left_out: Sequence[str]
-    """Evals that the cases are not enough for, and why."""
-    day: date
-    machine: str
-
-    def save(self, file: Path) -> None:
-        """As JSON, an eval a line, so that a change of one shows as one."""
-        evals = ",\n".join(
-            f"{json.dumps(report.name)}: {json.dumps(report.as_dict(), ensure_ascii=False)}" for report in self.reports
-        )
-        head = f'"date": {json.dumps(self.day.isoformat())},\n"machine": {json.dumps(self.machine)}'
-        file.write_text(f'{{\n{head},\n"evals": {{\n{evals}\n}}\n}}\n', encoding="utf-8")
 
 
 def this_machine() -> str:
@@ -54,41 +35,154 @@ def this_machine() -> str:
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
-def run_suite(
-    settings: Settings, *, cases: Path | None, guides: Path | None, limit: int, seed: int, day: date, progress: Progress
-) -> SuiteReport:
-    """Retrieval, abstention, conversation and citations on the cases, and the grading battery on the shipped questions.
+def last_report(settings: Settings) -> Path:
+    """Where the report of the last whole run is kept."""
+    return settings.home / "evals" / "report.json"
 
-    Answers are the guides' own words whatever model the settings name. `limit` takes the first so many cases of each kind, and
-    as many questions. Raises CaseError for cases that cannot be read.
+
+def cache_of(settings: Settings, judge: str, *, fresh: bool) -> CaseCache:
+    """What a judge said of cases so far; a change of code or weights makes all of it old."""
+    return CaseCache(settings.home / "evals" / "judged", (judge, code_version()), fresh)
+
+
+def grader_name(tutor: Tutor) -> str:
+    """Who grades: the language model, or the offline grader."""
+    return tutor.model_name if tutor.model and tutor.settings.grader == "auto" else "offline"
+
+
+def grader_state(settings: Settings) -> str:
+    """Which grader the settings mean, with all that its grades depend on."""
+    names = (
+        "language_model",
+        "grader",
+        "max_new_tokens",
+        "precision",
+        "quantization",
+        "endpoint_window_tokens",
+        "run_code",
+    )
+    return " ".join(str(getattr(settings, name)) for name in names)
+
+
+def run_suite(
+    settings: Settings,
+    *,
+    cases: Path | None,
+    guides: Path | None,
+    limit: int,
+    seed: int,
+    day: date,
+    progress: Progress,
+    fresh: bool = False,
+) -> SuiteReport:
+    """Retrieval, abstention, conversation and citations on the cases; grounding and grading on ours.
+
+    `limit` takes the first so many cases of each kind, and as many questions, answers and learners' answers. Where the cases are
+    somebody's own, grounding and grading, which rest on our guides and questions, are left out. Raises CaseError for cases that
+    cannot be read.
     """
-    plain = settings.model_copy(update={"language_model": ""})
-    with tutor_of_cases(plain, cases, guides, progress=progress) as (tutor, found, problems):
+    reports: list[EvalReport] = []
+    left_out: list[str] = []
+    with tutor_of_cases(settings, cases, guides, progress=progress) as (tutor, found, problems):
         kept = first_of_each_kind(found, limit)
         retrieval = measure(
             tutor.retriever,
             kept,
             rankings=RANKINGS,
-            threshold=plain.answer_threshold,
+            threshold=settings.answer_threshold,
             problems=problems,
             progress=progress,
             seed=seed,
-            settings={"embedder": plain.embedder, "chunk_words": plain.chunk_words},
+            settings={"embedder": settings.embedder, "chunk_words": settings.chunk_words},
         )
-        reports, left_out = [retrieval.as_report], []
-        for name, run in EVALS.items():
+        reports.append(retrieval.as_report)
+        cache = cache_of(settings, "offline", fresh=fresh)
+        for name in EVALS:
             try:
-                reports.append(run(tutor, kept, problems=problems, seed=seed, progress=progress))
+                reports.append(run_eval(name, tutor, kept, problems, cache=cache, seed=seed, progress=progress))
             except CaseError as error:
                 left_out.append(f"{name}: {error}")
-    bank, _ = read_questions([CORPUS_FOLDER / "questions"])
-    progress("grading", 0, 1)
-    trials = run_battery(
-        bank[::BATTERY_STEP][: limit or None],
-        lambda question, attempt: grade_attempt(
-            question, attempt, grader=shipped_grader(), cite=lambda _section, _text: None
-        ),
+        if cases or guides:
+            left_out.append(
+                "grounding and grading: our cases rest on our guides. Give your own: tutor eval grounding --cases"
+            )
+        else:
+            answers, mistakes = read_grounding_cases(None, settings.guides, settings.chunk_words)
+            reports.append(
+                grounding_report(answers[: limit or None], mistakes, cache=cache, seed=seed, progress=progress)
+            )
+            # A language model would take hours over all attempts: here the offline grader is tried.
+            battery = Battery(our_questions()[::BATTERY_STEP][: limit or None], plain_grade, "offline")
+            reports.append(
+                grading_of_ours(tutor, settings, battery, limit=limit, seed=seed, progress=progress, fresh=fresh)
+            )
+    return SuiteReport(reports, left_out, day, this_machine())
+
+
+def run_eval(
+    name: str,
+    tutor: Tutor,
+    cases: Sequence[RetrievalCase],
+    problems: Sequence[Problem],
+    *,
+    cache: CaseCache,
+    seed: int,
+    progress: Progress,
+) -> EvalReport:
+    """One of EVALS. Raises CaseError where the cases are not enough for it."""
+    try:
+        if name == "citations":
+            return citations_report(tutor, cases, problems=problems, seed=seed, progress=progress, cache=cache)
+        run = abstention_report if name == "abstention" else conversation_report
+        return run(tutor, cases, problems=problems, seed=seed, progress=progress)
+    except CaseError as error:
+        left_out = "; ".join(map(str, problems[:3]))
+        raise CaseError(
+            f"{error} {len(problems)} cases were left out: {left_out}" if problems else str(error)
+        ) from error
+
+
+def grading_of_ours(
+    tutor: Tutor, settings: Settings, battery: Battery, *, limit: int, seed: int, progress: Progress, fresh: bool
+) -> EvalReport:
+    """Our learners' answers with people's verdicts, and a battery of attempts."""
+    judged, problems = read_ours()
+    return verdicts_of(
+        tutor,
+        settings,
+        judged[: limit or None],
+        problems,
         seed=seed,
+        progress=progress,
+        fresh=fresh,
+        battery=battery,
     )
-    grading = EvalReport("grading", by_case(trials), seed, notes=[f"each {BATTERY_STEP}th question of the bank"])
-    return SuiteReport([*reports, grading], left_out, day, this_machine())
+
+
+def verdicts_of(
+    tutor: Tutor,
+    settings: Settings,
+    judged: Sequence[JudgedAnswer],
+    problems: Sequence[Problem],
+    *,
+    seed: int,
+    progress: Progress,
+    fresh: bool,
+    battery: Battery | None = None,
+) -> EvalReport:
+    """Learners' answers with people's verdicts, graded as the tutor grades.
+
+    Raises CaseError where the language model that the settings name cannot be had: the offline grader's figures are not its.
+    """
+    if tutor.model_problem:
+        raise CaseError(tutor.model_problem)
+    return verdicts_report(
+        judged,
+        problems,
+        tutor.judge,
+        grader=grader_name(tutor),
+        cache=cache_of(settings, grader_state(settings), fresh=fresh),
+        seed=seed,
+        progress=progress,
+        battery=battery,
+    )

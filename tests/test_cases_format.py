@@ -108,7 +108,7 @@ def test_unusual_line_separators_and_a_byte_order_mark_belong_to_the_text(tmp_pa
     [
         (b"", "No usable case in .* the file is empty"),
         (b"{\n", "No usable case in .*cases.jsonl:1: not JSON"),
-        ("批归一化".encode("gb18030"), "cases.jsonl is not UTF-8"),
+        ("批归一化".encode("gb18030"), "cases.jsonl:1: not UTF-8 text"),
     ],
 )
 def test_file_without_a_usable_case_is_refused(tmp_path: Path, content: bytes, message: str) -> None:

@@ -9,10 +9,19 @@ from pathlib import Path
 import pytest
 
 from corpus.questions import parse_questions
-from evals.grading import GradingCase, agreement, read_grading_cases, score_cases, write_predictions
-from evals.grading_battery import Trial, pass_rates, run_battery
+from evals.case_cache import CaseCache
+from evals.cases_format import CaseError
+from evals.grading import (
+    Battery,
+    GradingCase,
+    agreement,
+    plain_grade,
+    read_grading_cases,
+    scores_report,
+    verdicts_report,
+)
+from evals.grading_battery import run_battery
 from tutor.grader import shipped_grader
-from tutor.grading import grade_attempt
 from ui.cli import main
 
 ROW = {"id": "a", "question": "What is a queue?", "reference": "First in, first out.", "answer": "FIFO"}
@@ -28,16 +37,18 @@ def cases(*scores: float) -> list[GradingCase]:
 
 
 def test_cases_take_references_in_every_form(tmp_path: Path):
-    read = read_grading_cases(
+    read, judged, problems = read_grading_cases(
         write(
             tmp_path / "cases.jsonl",
             ROW,
             {"id": "b", "references": ["One.", "Two."], "reference": "One.", "answer": "x", "score": 0.5},
             {"id": "c", "key_point": "One.", "answer": "x", "label": 1},
             {"id": "d", "key_points": ["One.", "Two."], "question_id": "q", "answer": "x"},
-        )
+        ),
+        [],
     )
 
+    assert (judged, problems) == ([], [])
     assert [case.references for case in read] == [("First in, first out.",), ("One.", "Two."), (), ()]
     assert [case.score for case in read] == [None, 0.5, 1.0, None]
     assert [case.key_points for case in read[2:]] == [("One.",), ("One.", "Two.")]
@@ -45,21 +56,44 @@ def test_cases_take_references_in_every_form(tmp_path: Path):
 
 
 def test_more_than_one_point_to_earn_means_marks(tmp_path: Path):
-    file = write(tmp_path / "cases.jsonl", ROW, ROW | {"max_score": 1}, ROW | {"max_score": 2.5})
+    rows = [ROW, ROW | {"id": "b", "max_score": 1}, ROW | {"id": "c", "max_score": 2.5}]
 
-    assert [case.in_marks for case in read_grading_cases(file)] == [False, False, True]
+    read, _, _ = read_grading_cases(write(tmp_path / "cases.jsonl", *rows), [])
+
+    assert [case.in_marks for case in read] == [False, False, True]
 
 
-def test_every_broken_line_is_named(tmp_path: Path):
-    file = write(tmp_path / "cases.jsonl", ROW, {"id": "b", "answer": "x"}, {"reference": "One.", "answer": "x"})
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("{broken", "not JSON"),
+        ({"id": "b", "answer": "x"}, "nothing to judge the answer by"),
+        ({"reference": "One.", "answer": "x"}, "the field 'id' is missing"),
+        (ROW | {"id": "b", "answer": " "}, "the answer is empty"),
+        ('{"id": "b", "reference": "One.", "answer": "x", "score": NaN}', "NaN is no number"),
+        (ROW | {"id": "b", "score": "nan"}, "the score 'nan' is not between 0 and 1"),
+        (ROW | {"id": "b", "score": 3}, "the score 3 is not between 0 and 1"),
+        (ROW, "the id 'a' is taken"),
+        ({"id": "b", "question": "momentum", "answer": "x", "verdicts": ["made"]}, "there is no question 'momentum'"),
+    ],
+)
+def test_broken_line_is_left_out_with_its_number_and_reason_and_the_others_scored(
+    tmp_path: Path, row: object, reason: str
+):
+    file = tmp_path / "cases.jsonl"
+    lines = [ROW, row, ROW | {"id": "z"}]
+    file.write_text("".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines))
 
-    with pytest.raises(ValueError, match=r"2 broken lines \(line 2: nothing to judge .*line 3: 'id'"):
-        read_grading_cases(file)
+    read, _, [problem] = read_grading_cases(file, [])
+
+    assert [case.id for case in read] == ["a", "z"]
+    assert problem.line == 2
+    assert reason in problem.message
 
 
 def test_file_without_cases_is_refused(tmp_path: Path):
-    with pytest.raises(ValueError, match="no cases"):
-        read_grading_cases(write(tmp_path / "cases.jsonl"))
+    with pytest.raises(CaseError, match="the file is empty"):
+        read_grading_cases(write(tmp_path / "cases.jsonl"), [])
 
 
 def test_marks_are_compared_by_correlation_error_and_kappa():
@@ -97,14 +131,23 @@ def test_score_of_no_variance_has_no_correlation():
     assert math.isfinite(agreement(cases(0.0, 0.5, 1.0), [0.5, 0.5, 0.5])["qwk"].value)
 
 
-def test_predictions_are_one_object_a_line(tmp_path: Path):
-    read = read_grading_cases(write(tmp_path / "cases.jsonl", ROW))
-    scores = score_cases(read, shipped_grader())
+def no_progress(_stage: str, _done: int, _total: int) -> None:
+    """Show nothing."""
 
-    write_predictions(tmp_path / "out.jsonl", read, scores)
 
-    [line] = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
-    assert json.loads(line) == {"id": "a", "score": round(scores[0], 6)}
+def test_report_has_a_score_for_each_case_and_the_reliability_of_the_scores(tmp_path: Path):
+    rows = [ROW | {"score": 1.0}, ROW | {"id": "b", "answer": "no idea", "score": 0.0}, ROW | {"id": "c"}]
+    read, _, problems = read_grading_cases(write(tmp_path / "cases.jsonl", *rows), [])
+
+    report = scores_report(
+        read, problems, shipped_grader(), cache=CaseCache(tmp_path, ()), seed=0, progress=no_progress
+    )
+
+    assert [row["id"] for row in report.predictions] == ["a", "b", "c"]
+    assert set(report.groups["answers"]) == {"a", "b"}
+    assert report.values["repeatable"] == 1
+    assert report.curves[0].title == "Reliability of the scores"
+    assert report.notes[-1] == "3 answers scored, 0 left out; 2 have a label to compare with"
 
 
 def test_command_scores_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -156,18 +199,57 @@ def test_battery_finds_nothing_on_a_plain_question():
     bank, problems = parse_questions(BANK, "optimization.md")
     assert not problems
 
-    trials = run_battery(
-        bank,
-        lambda question, attempt: grade_attempt(
-            question, attempt, grader=shipped_grader(), cite=lambda _section, _text: None
-        ),
-    )
+    trials = run_battery(bank, plain_grade)
 
     assert [trial.kind for trial in trials if not trial.passed] == []
     assert len(trials) > 20
 
 
-def test_pass_rates_count_by_kind():
-    trials = [Trial("gibberish", "a", True), Trial("gibberish", "b", False), Trial("typos", "a", True)]
+def test_verdicts_of_people_and_of_the_grader_are_set_against_each_other(tmp_path: Path):
+    bank, _ = parse_questions(BANK, "optimization.md")
+    said = "Momentum keeps a running average of past gradients and steps along it."
+    rows = [
+        {"id": "one", "question": "momentum", "answer": said, "verdicts": ["made", "missing"]},
+        {"id": "none", "question": "momentum", "answer": "I don't know.", "verdicts": ["missing", "partial"]},
+        {"id": "long", "question": "momentum", "answer": "momentum " * 12_000, "verdicts": ["missing", "missing"]},
+    ]
+    _, judged, problems = read_grading_cases(write(tmp_path / "cases.jsonl", *rows), bank)
 
-    assert pass_rates(trials) == {"gibberish": (1, 2), "typos": (1, 1)}
+    report = verdicts_report(
+        judged,
+        problems,
+        plain_grade,
+        grader="offline",
+        cache=CaseCache(tmp_path / "cache", ()),
+        seed=0,
+        progress=no_progress,
+        battery=Battery(bank, plain_grade, "offline"),
+    )
+
+    assert report.groups["judged answers"] == {
+        "one": {"verdicts_met": 1.0},
+        "none": {"verdicts_met": 0.5},
+        "long": {"verdicts_met": 0.0},
+    }
+    [counts] = report.confusions
+    assert list(counts.verdicts) == ["made", "partial", "missing", "contradicted", "unjudged"]
+    assert counts.counts["missing"] == [0, 0, 2, 0, 2]
+    assert report.values["agreement"] == pytest.approx(3 / 6)
+    assert report.values["f1_made"] == 1
+    assert report.groups["every attempt"] == {"momentum": {"passed": 1.0}}
+    assert any(note.startswith("refused long: The answer has 108,000 characters") for note in report.notes)
+    assert "3 answers graded, 0 left out; without a score: long" in report.notes
+    assert "“Oscillations" in report.details["none"].reason
+
+
+def test_grade_that_a_model_failed_at_is_counted_and_tried_again(tmp_path: Path):
+    bank, _ = parse_questions(BANK, "optimization.md")
+    row = {"id": "one", "question": "momentum", "answer": "Momentum averages.", "verdicts": ["made", "missing"]}
+    _, judged, _ = read_grading_cases(write(tmp_path / "cases.jsonl", row), bank)
+
+    report = verdicts_report(
+        judged, [], plain_grade, grader="a model", cache=CaseCache(tmp_path / "c", ()), seed=0, progress=no_progress
+    )
+
+    assert "1 answers were not graded by a model, but offline" in report.notes
+    assert not (tmp_path / "c").exists()

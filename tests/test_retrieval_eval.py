@@ -59,7 +59,7 @@ def write_cases(file: Path, *rows: object) -> Path:
     return file
 
 
-def run(settings: Settings, small_corpus: Path, cases: Path, predictions: Path | None = None) -> RetrievalReport:
+def run(settings: Settings, small_corpus: Path, cases: Path) -> RetrievalReport:
     return run_retrieval_eval(
         settings,
         cases=cases,
@@ -67,7 +67,6 @@ def run(settings: Settings, small_corpus: Path, cases: Path, predictions: Path |
         rankings=RANKINGS,
         limit=0,
         progress=lambda _stage, _done, _total: None,
-        predictions=predictions,
     )
 
 
@@ -186,18 +185,16 @@ def test_users_home_is_left_alone(
 def test_follow_up_is_searched_with_its_subject(settings: Settings, small_corpus: Path, tmp_path: Path) -> None:
     cases = write_cases(tmp_path / "cases.jsonl", FOLLOW_UP)
 
-    run(settings, small_corpus, cases, tmp_path / "predictions.jsonl")
+    [row] = run(settings, small_corpus, cases).predictions
 
-    [row] = (tmp_path / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
-    assert json.loads(row)["standalone_question"] == "What is early stopping's patience?"
+    assert row["standalone_question"] == "What is early stopping's patience?"
 
 
 def test_prediction_has_this_shape(settings: Settings, small_corpus: Path, tmp_path: Path) -> None:
     cases = write_cases(tmp_path / "cases.jsonl", DROPOUT, CHINESE, BREAD)
 
-    run(settings, small_corpus, cases, tmp_path / "predictions.jsonl")
+    rows = run(settings, small_corpus, cases).predictions
 
-    rows = [json.loads(row) for row in (tmp_path / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [(row["id"], row["answered"]) for row in rows] == [("dropout", True), ("nms", True), ("bread", False)]
     best = rows[0]["hits"][0]
     assert set(rows[0]) == {"id", "standalone_question", "answered", "hits"}
@@ -222,7 +219,7 @@ def test_unknown_section_is_reported_and_does_not_count_against_the_search(
 
     assert set(report.scores[-1].by_case) == {"dropout", "half"}
     assert report.scores[-1].means["recall@1"] == 1.0
-    assert [problem.path for problem in report.problems] == ["lost", "half"]
+    assert [(problem.path, problem.line) for problem in report.problems] == [("cases.jsonl", 2), ("cases.jsonl", 3)]
     assert "regularization.md > Drop-out" in str(report.problems[0])
 
 

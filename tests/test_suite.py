@@ -12,15 +12,15 @@ import pytest
 
 from corpus.chunks import Chunk
 from evals.abstention import abstention_report
+from evals.case_cache import CaseCache
 from evals.cases_format import CaseError, Relevant, RetrievalCase, first_of_each_kind
 from evals.citations import citations_report, score_citations
 from evals.comparison import read_groups
 from evals.conversation import conversation_report
 from evals.html_report import html_page
-from evals.report import CaseDetail, Curve, EvalReport
+from evals.report import CaseDetail, Confusion, Curve, EvalReport, SuiteReport
 from evals.retrieval import measure, tutor_of_cases
 from evals.statistics import Interval
-from evals.suite import SuiteReport
 from tutor.answers import Answer, AnswerSentence, Citation
 from tutor.settings import read_settings
 from tutor.tutor import Tutor
@@ -141,8 +141,10 @@ def test_sentence_that_is_not_borne_out_costs_both():
     assert scores["citation_precision"] == 0.5
 
 
-def test_quotes_of_the_guides_are_borne_out_by_their_citations(tutor: Tutor):
-    report = citations_report(tutor, [DROPOUT, BREAD], problems=(), seed=0, progress=no_progress)
+def test_quotes_of_the_guides_are_borne_out_by_their_citations(tutor: Tutor, tmp_path: Path):
+    cache = CaseCache(tmp_path, ())
+
+    report = citations_report(tutor, [DROPOUT, BREAD], problems=(), seed=0, progress=no_progress, cache=cache)
 
     assert report.groups["extractive"]["dropout"]["citation_recall"] == 1.0
     assert report.groups["extractive"]["dropout"]["judged_section"] > 0
@@ -161,6 +163,55 @@ def test_saved_suite_can_be_compared_with(tmp_path: Path):
     data = json.loads((tmp_path / "baseline.json").read_text(encoding="utf-8"))
     assert (data["date"], data["machine"]) == ("2026-11-21", "two cores")
     assert read_groups(tmp_path / "baseline.json", "abstention") == report.groups
+
+
+FULL = EvalReport(
+    "grounding",
+    {"answers": {"a": {"faithfulness": 1.0}, "b": {"faithfulness": 0.25}}},
+    3,
+    figures={"sentence_auc": Interval(0.9, 0.8, 1.0, 2), "contradiction_rate": Interval(0.2, 0.1, 0.3, 2)},
+    details={"b": CaseDetail("What is dropout?", ("Guide\nDropout zeroes units.",), "It adds units.", "unsupported")},
+    curves=[Curve("Reliability", "chance", {"measured": [(0.1, 0.2), (0.9, 1.0)]})],
+    confusions=[
+        Confusion("label \\ verdict", ["supported", "unsupported"], {"supported": [3, 1], "unsupported": [0, 2]})
+    ],
+    notes=["2 answers checked"],
+    settings={"judge": "none"},
+)
+
+
+def test_saved_report_is_read_back_as_it_was(tmp_path: Path):
+    suite = SuiteReport([FULL], ["citations: no case"], date(2026, 11, 21), "two cores")
+
+    suite.save(tmp_path / "evals" / "report.json")
+    read = SuiteReport.read(tmp_path / "evals" / "report.json")
+
+    assert read == suite
+    assert read.reports[0].worst_cases == FULL.worst_cases
+    assert html_page("", "", read.reports) == html_page("", "", suite.reports)
+    assert [file.name for file in (tmp_path / "evals").iterdir()] == ["report.json"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"evals": {}}', '{"date": "2026-11-21", "machine": "x", "evals": {"a": {}}}']
+)
+def test_file_that_is_no_saved_report_is_refused(tmp_path: Path, text: str):
+    (tmp_path / "report.json").write_text(text)
+
+    with pytest.raises(ValueError, match=r"no report of all evals .*Make one: tutor eval all"):
+        SuiteReport.read(tmp_path / "report.json")
+
+
+def test_limits_of_a_suite_name_their_eval_and_of_some_metrics_less_is_better():
+    suite = SuiteReport([FULL], [], date(2026, 11, 21), "two cores")
+
+    assert suite.failures(["grounding.faithfulness=0.6", "grounding.contradiction_rate=0.2"]) == []
+    assert suite.failures(["grounding.sentence_auc=0.95", "grounding.contradiction_rate=0.1"]) == [
+        "grounding: sentence_auc is 0.900, under 0.950 (worst: b)",
+        "grounding: contradiction_rate is 0.200, over 0.100 (worst: b)",
+    ]
+    with pytest.raises(ValueError, match=r"not EVAL\.METRIC=VALUE\. Evals: grounding"):
+        suite.failures(["faithfulness=0.6"])
 
 
 class Tags(HTMLParser):
@@ -190,6 +241,7 @@ def test_page_needs_nothing_else_and_shows_the_worst_cases_as_text():
         figures={"AUC": Interval(0.9, 0.8, 1.0, 2)},
         details={"b": CaseDetail("<script>x</script>?", ("Guide > Section",), "No.", "expected: another")},
         curves=[Curve("Recall by k", "k", {"fused": [(1.0, 0.5), (10.0, 1.0)]})],
+        confusions=[Confusion("label", ["<made>"], {"made": [3]})],
     )
     tags = Tags()
 
@@ -201,6 +253,8 @@ def test_page_needs_nothing_else_and_shows_the_worst_cases_as_text():
     assert (tags.seen.count("svg"), tags.seen.count("details"), tags.seen.count("script")) == (2, 1, 0)
     assert tags.seen.count("rect") == 2
     assert "&lt;script&gt;x&lt;/script&gt;?" in page
+    assert "<th>&lt;made&gt;</th>" in page
+    assert "Guide &gt; Section" in page
     assert "prefers-color-scheme: dark" in page
 
 
