@@ -34,7 +34,11 @@ def test_each_answer_gets_its_score_and_a_verdict_in_a_column_for_each_point(tut
     grade = tutor.judge(tutor.find_question("dropout-train-inference"), MADE)
     columns = [name for name in ada if name.startswith("dropout-train-inference ")]
     assert failures == []
-    assert list(ada) == ["name", "Question", "Answer", "score", *columns, "evidence", "remark", "error"]
+    assert list(ada) == [
+        *("name", "Question", "Answer", "score", "calibrated_score"),
+        *columns,
+        *("evidence", "remark", "error"),
+    ]
     assert columns[0] == "dropout-train-inference 1: Dropout zeroes random activations during training."
     assert [ada[column] for column in columns] == [verdict.verdict for verdict in grade.verdicts]
     assert ada["score"] == str(grade.score)
@@ -125,3 +129,25 @@ def test_a_file_that_is_no_such_csv_says_what_was_expected(tutor: Tutor, tmp_pat
         read_batch(file, tutor.question_to_grade)
 
     assert said in str(caught.value)
+
+
+def test_human_scores_calibrate_the_question_for_the_next_file(tutor: Tutor, tmp_path: Path):
+    lines = [f"dropout-train-inference,{MADE},{score}" for score in ("0.9", "90 %", "9/10", "4,5/5")] * 2
+
+    text = "\n".join(["question,answer,human_score", *(line.replace("4,5/5", '"4,5/5"') for line in lines)])
+    first, failures = graded(tutor, tmp_path, text)
+    [again], _ = graded(tutor, tmp_path, f"question,answer\ndropout-train-inference,{MADE}\n")
+
+    assert failures == []
+    assert {row["calibrated_score"] for row in first} == {""}
+    assert float(again["score"]) < float(again["calibrated_score"]) <= 0.9
+
+
+def test_human_score_that_is_none_is_reported_with_its_line(tutor: Tutor, tmp_path: Path):
+    text = f"question,answer,human_score\ndropout-train-inference,{MADE},good\ndropout-train-inference,{MADE},6/5\n"
+
+    _, failures = graded(tutor, tmp_path, text)
+
+    assert [line for line, _ in failures] == [2, 3]
+    assert "Expected a number from 0 to 1" in failures[0][1]
+    assert "more than full marks" in failures[1][1]

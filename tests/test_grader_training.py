@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from tutor.grader import Grader
-from tutor.grader_training import TRAINING_SETS, make_lexicon, read_judgements, train_grader, with_negatives
+from tutor.grader_training import (
+    OUR_ANSWERS,
+    OURS,
+    TRAINING_SETS,
+    make_lexicon,
+    read_judgements,
+    read_our_answers,
+    train_grader,
+    with_negatives,
+)
 
 FACTS = {
     "Why is dropout used?": "It keeps units from relying on each other.",
@@ -53,12 +62,25 @@ def corpus(tmp_path: Path) -> Path:
         (tmp_path / name).mkdir()
     pairs = [{"q": question, "d": f"{answer} {answer}"} for question, answer in FACTS.items()] * 3
     (tmp_path / "texts" / "facts.jsonl").write_text("\n".join(map(json.dumps, pairs)) + "\n", encoding="utf-8")
+    (tmp_path / "answers").mkdir()
+    ours = [
+        {"id": str(number), "question": question, "key_points": [point]}
+        | {"answers": [{"text": point, "verdicts": ["made"]}, {"text": "It is slow.", "verdicts": ["contradicted"]}]}
+        for number, (question, point) in enumerate(FACTS.items())
+    ]
+    (tmp_path / "answers" / "ours.jsonl").write_text("\n".join(map(json.dumps, ours)) + "\n", encoding="utf-8")
     return tmp_path
 
 
 def train(data: Path, corpus: Path, output: Path) -> dict[str, object]:
     return train_grader(
-        data, corpus / "texts", output, guides=corpus / "guides", bank=corpus / "questions", progress=quiet
+        data,
+        corpus / "texts",
+        output,
+        guides=corpus / "guides",
+        bank=corpus / "questions",
+        answers=corpus / "answers",
+        progress=quiet,
     )
 
 
@@ -71,7 +93,7 @@ def test_training_learns_to_tell_right_from_wrong(data: Path, corpus: Path, tmp_
     wrong = grader.score_answer(question, "It saves the keys and values of earlier tokens.", references=[reference])
 
     assert right > 0.5 > wrong
-    assert set(report["sets"]) == set(TRAINING_SETS)  # type: ignore[call-overload]
+    assert set(report["sets"]) == {*TRAINING_SETS, OURS}  # type: ignore[call-overload]
     assert json.loads((tmp_path / "grader" / "report.json").read_text(encoding="utf-8")) == report
 
 
@@ -122,3 +144,20 @@ def test_words_in_like_company_come_near_to_each_other():
 def test_too_little_text_is_refused():
     with pytest.raises(ValueError, match="Too little text"):
         make_lexicon(["three short words"], [], progress=quiet)
+
+
+def test_our_answers_give_a_judgement_for_each_key_point():
+    judged = read_our_answers(OUR_ANSWERS)
+
+    assert len(judged) > 5_000
+    assert all(judgement.is_point for judgement in judged)
+    assert {judgement.score for judgement in judged} == {0.0, 0.5, 1.0}
+    assert len({judgement.id for judgement in judged}) == len(judged)
+
+
+def test_broken_line_of_our_answers_is_named(tmp_path: Path):
+    row = {"id": "a", "question": "Why?", "key_points": ["One."], "answers": [{"text": "x", "verdicts": []}]}
+    (tmp_path / "own.jsonl").write_text(json.dumps(row), encoding="utf-8")
+
+    with pytest.raises(ValueError, match=r"own\.jsonl:1"):
+        read_our_answers(tmp_path)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.questions import Quantity, Question, read_questions
-from tutor.quantities import judge_result, stated_numbers
+from tutor.quantities import judge_result, other_number, stated_numbers
 from tutor.settings import CORPUS_FOLDER
 
 CACHE = Quantity(40.0, "GiB", "40")
@@ -226,3 +226,31 @@ def test_no_text_makes_it_fail(text: str):
 
 def test_huge_powers_are_left_alone():
     assert judge_result(CACHE, "9^9999999999 and 9^399 and 0^-5 and 1e999 GiB").verdict in {"none", "wrong"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said", "expected"),
+    [
+        ("The F1 score is about 0.727.", "The F1 score is 0.94.", "0.94"),
+        ("The cache takes 40 GiB.", "So the cache takes 20 GiB.", "20 GiB"),
+        ("The F1 score is about 0.727.", "The F1 score is 0.73.", ""),
+        ("The cache takes 40 GiB.", "It is about 43 GB.", ""),
+        ("Precision is 0.80 here.", "The precision is 80 %.", ""),
+        ("The cache takes 40 GiB.", "It has 32 layers.", ""),
+        ("The cache takes 40 GiB.", "It takes 2 * 20 GiB.", ""),
+        ("Each head has 64 dimensions.", "With 12 heads each has 64 dimensions.", ""),
+        ("The cache takes 40 GiB.", "The cache grows with the sequence.", ""),
+    ],
+)
+def test_other_value_for_the_same_thing_is_found(wanted: str, said: str, expected: str):
+    found = other_number(wanted, said)
+
+    assert (found.text if found else "") == expected
+
+
+def test_numbers_of_the_question_and_of_other_phrasings_are_no_other_value():
+    wanted = "The receptive field is 511 steps."
+
+    assert other_number(wanted, "With 8 steps it is long.", given="How long is it after 8 steps?") is None
+    assert other_number(wanted, "It sees 255 steps back.", phrasings=("one step and 255 steps on each side",)) is None
+    assert other_number(wanted, "It sees 255 steps back.") is not None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -12,14 +13,15 @@ from typing import TYPE_CHECKING, TextIO
 
 from corpus.documents import UnreadableFileError, decode
 from corpus.questions import Question
+from tutor.calibration import Calibration, keep_graded, read_calibrations
 from tutor.grading import Grade, GradingError
 
 if TYPE_CHECKING:
     from tutor.tutor import Tutor
 
-QUESTION, ANSWER, LEARNER, REFERENCE = "question", "answer", "learner", "reference"
+QUESTION, ANSWER, LEARNER, REFERENCE, HUMAN = "question", "answer", "learner", "reference", "human_score"
 REQUIRED = (QUESTION, ANSWER)
-RESULT_COLUMNS = ("score", "evidence", "remark", "error")
+RESULT_COLUMNS = ("score", "calibrated_score", "evidence", "remark", "error")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs a cell that begins so; what a learner wrote must not run."""
 
@@ -34,6 +36,8 @@ class BatchRow:
     answer: str = ""
     learner: str = ""
     question: Question | None = None
+    human_score: float | None = None
+    """What a person gave, 0 to 1; None where nobody did."""
     error: str = ""
 
 
@@ -57,7 +61,7 @@ class Batch:
 
 
 def read_batch(file: Path, find_question: Callable[[str, str], Question]) -> Batch:
-    """Read a CSV file with the columns `question` (id or wording) and `answer`, and, if wanted, `learner` and `reference`.
+    """Read a CSV file with the columns `question` (id or wording) and `answer`, and, if wanted, `learner`, `reference` and `human_score`.
 
     `find_question(id_or_text, reference)` raises ValueError for one that cannot be had: the row then carries the reason. Raises
     GradingError where the file is no such CSV, FileNotFoundError where there is none.
@@ -73,7 +77,7 @@ def read_batch(file: Path, find_question: Callable[[str, str], Question]) -> Bat
     if missing:
         raise GradingError(
             f"{str(file)!r} has no column {' and no column '.join(map(repr, missing))}. Found: {', '.join(columns) or 'nothing'}. Expected a "
-            "first line with question and answer; learner and reference may stand beside them."
+            "first line with question and answer; learner, reference and human_score may stand beside them."
         )
     # A class answers one question: it is looked up once.
     find = cache(find_question)
@@ -109,10 +113,29 @@ def _row(
     values = dict(zip(names, cells, strict=True))
     row = BatchRow(line, cells, values[ANSWER], values.get(LEARNER, "").strip())
     try:
-        question = find_question(values[QUESTION], values.get(REFERENCE, ""))
+        question, human = (
+            find_question(values[QUESTION], values.get(REFERENCE, "")),
+            _human_score(values.get(HUMAN, "")),
+        )
     except ValueError as problem:
-        return BatchRow(line, cells, row.answer, row.learner, error=str(problem))
-    return BatchRow(line, cells, row.answer, row.learner, question)
+        return replace(row, error=str(problem))
+    return replace(row, question=question, human_score=human)
+
+
+def _human_score(text: str) -> float | None:
+    """The score of a cell, such as 0.8, 80 % or 4/5; None for an empty one."""
+    match = re.fullmatch(r"\s*(\d+(?:[.,]\d+)?)\s*(?:(%)|/\s*(\d+(?:[.,]\d+)?))?\s*", text)
+    if not match:
+        if text.strip():
+            raise GradingError(f"The human_score is {text!r}. Expected a number from 0 to 1, such as 0.8, 80 % or 4/5.")
+        return None
+    given, percent, full = match.groups()
+    share = float(given.replace(",", ".")) / (100 if percent else float((full or "1").replace(",", ".")) or 1)
+    if share > 1:
+        raise GradingError(
+            f"The human_score {text!r} is more than full marks. Expected a number from 0 to 1, 80 % or 4/5."
+        )
+    return share
 
 
 def grade_batch(
@@ -120,11 +143,14 @@ def grade_batch(
 ) -> list[tuple[int, str]]:
     """Grade every row and write it at once; returns the lines that failed, with the reasons.
 
-    `output` is opened with `newline=""`. A grade is kept in the history of the learner that the row names, if it names one.
+    `output` is opened with `newline=""`. A grade is kept in the history of the learner that the row names, if it names one. Rows with a
+    human score calibrate their questions for the answers that are graded after this file.
     """
+    calibrations = read_calibrations(tutor.settings.home)
+    graded: dict[str, list[tuple[float, float]]] = {}
     points = batch.points
     writer = csv.writer(output)
-    writer.writerow(map(safe_cell, (*batch.columns, "score", *points.values(), *RESULT_COLUMNS[1:])))
+    writer.writerow(map(safe_cell, (*batch.columns, *RESULT_COLUMNS[:2], *points.values(), *RESULT_COLUMNS[2:])))
     failures: list[tuple[int, str]] = []
     for done, row in enumerate(batch.rows):
         progress("grading", done, len(batch.rows))
@@ -139,14 +165,20 @@ def grade_batch(
                 error = str(problem)
         if error:
             failures.append((row.line, error))
-        writer.writerow(map(safe_cell, (*row.cells, *_results(grade, list(points)), error)))
+        if row.human_score is not None and grade is not None and grade.score is not None:
+            graded.setdefault(grade.question.id, []).append((grade.score, row.human_score))
+        writer.writerow(map(safe_cell, (*row.cells, *_results(grade, list(points), calibrations), error)))
+    if graded:
+        keep_graded(tutor.settings.home, graded)
     return failures
 
 
-def _results(grade: Grade | None, points: Sequence[tuple[str, int]]) -> list[str]:
-    """Score, a verdict for each key point, evidence and remark."""
+def _results(
+    grade: Grade | None, points: Sequence[tuple[str, int]], calibrations: Mapping[str, Calibration]
+) -> list[str]:
+    """Score, what people would give, a verdict for each key point, evidence and remark."""
     if grade is None:
-        return [""] * (len(points) + 3)
+        return [""] * (len(points) + 4)
     # What is computed (the result of a calculation) is no key point of the bank; the evidence column names it.
     numbers = {point: number for number, point in enumerate(grade.question.key_points, start=1)}
     verdicts = {
@@ -161,8 +193,10 @@ def _results(grade: Grade | None, points: Sequence[tuple[str, int]]) -> list[str
     ]
     doubts = [verdict.doubt for verdict in grade.verdicts if verdict.doubt]
     wrong = [f"Misconception: {found.misconception.text}" for found in grade.misconceptions]
+    calibrated = calibrations.get(grade.question.id)
     return [
         "" if grade.score is None else str(grade.score),
+        "" if grade.score is None or calibrated is None else str(calibrated(grade.score)),
         *(verdicts.get(point, "") for point in points),
         "\n".join(evidence),
         "\n".join((*grade.remarks, *wrong, *doubts)),

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ _LIST_DEGREE = 0.55
 """What keywords or words without order can reach: half."""
 _KNOWN_ORDER, _KNOWN_FLOW = 0.5, 0.0
 _MAX_BLANK_WORDS = 4
+_FORMULA = re.compile(r"[=<>{}]")
+"""Formulas and code have no small words either."""
 _DOES_NOT_KNOW = re.compile(
     r"\b(?:i )?(?:really )?(?:don'?t|don’t|do not) (?:know|remember|recall)\b|\bno idea\b|\bnot sure\b|\bno clue\b|\bi give up\b|不知道|不清楚|不会|忘了",
     re.IGNORECASE,
@@ -87,9 +89,11 @@ class Board:
     says: Vectors
     """Degrees to which a window says a point, shape (points, windows); 0 where it denies it."""
     denies: Vectors
-    """Degrees to which a window would say the point that it denies; 0 where it denies nothing."""
+    """Degrees to which a window would say a point that it denies or has the opposite of; 0 where it has neither."""
     nearness: Vectors
     """Degrees to which a window says a point before anything is held down: keywords for a wrong statement are wrong too."""
+    opposed: NDArray[np.bool_]
+    """Where a window denies a point, or says the opposite of it, more than it says it."""
     caps: Vectors
     """The most that each window may reach: half for keywords and shuffled words, nothing for an echo of the question."""
     comparison: Comparison
@@ -105,11 +109,13 @@ class Board:
         """
         points = range(len(barred))
         open_to = np.zeros(self.says.shape, dtype=np.bool_)
-        open_to[points] = ~barred
+        open_to[points] = ~(barred | self.opposed[points])
         of_references = np.repeat(open_to, np.diff(np.append(self.starts, len(self.comparison.features))), axis=0)
         together = _degree(self.weights.together_logits(self.comparison.together(of_references)))
-        together = np.minimum(np.maximum.reduceat(together, self.starts), np.where(open_to, self.caps, 0).max(axis=1))
-        says, denies = np.where(open_to, self.says, 0), np.where(open_to, self.denies, 0)
+        together = np.minimum(
+            np.maximum.reduceat(together, self.starts), np.where(open_to & (self.says > 0), self.caps, 0).max(axis=1)
+        )
+        says, denies = np.where(open_to, self.says, 0), np.where(open_to | self.opposed, self.denies, 0)
         idle = says[points].max(axis=0, initial=0) < makes
         result = []
         for point in points:
@@ -141,7 +147,7 @@ class AnswerComparison:
     """Logarithm of the answer's length by the reference's, in content words."""
     reference_words: int
 
-    @property
+    @cached_property
     def inputs(self) -> Vectors:
         """The values of `ANSWER_INPUTS`."""
         signs = np.array(SIGNS, dtype=np.float32)
@@ -297,11 +303,18 @@ class Grader:
         # Without a word of its own a window only repeats the question.
         fresh = np.array([bool(set(window.stems) - asked) for window in taken])
         caps = np.array([self._cap(window, references) for window in taken], dtype=np.float32) * fresh
-        says, denies = self._degrees(comparison)
+        nearness, affirmed = self._degrees(comparison)
+        says, denies = np.minimum(nearness, caps), np.minimum(affirmed, caps)
+        plain, turned = (
+            np.maximum.reduceat(np.where(comparison.opposed == side, says, 0), starts, axis=0) for side in (False, True)
+        )
+        against = np.maximum(np.maximum.reduceat(denies, starts, axis=0), turned)
+        opposed = against > plain
         return Board(
-            np.maximum.reduceat(np.minimum(says, caps), starts, axis=0),
-            np.maximum.reduceat(np.minimum(denies, caps), starts, axis=0),
-            np.maximum.reduceat(says, starts, axis=0),
+            np.where(opposed, 0, plain),
+            against,
+            np.maximum.reduceat(nearness, starts, axis=0),
+            opposed,
             caps,
             comparison,
             starts,
@@ -319,15 +332,19 @@ class Grader:
     def _cap(self, window: Wording, references: Sequence[Wording]) -> float:
         if len(set(window.stems)) == 1 and all(len(reference.stems) > 2 for reference in references):
             return _WORD_DEGREE
+        return self._order_cap(window, references)
+
+    def _order_cap(self, window: Wording, references: Sequence[Wording]) -> float:
         if is_keyword_list(window.text):
             return _LIST_DEGREE
         return _LIST_DEGREE if self.is_shuffled(window, references) else 1.0
 
     def is_shuffled(self, window: Wording, references: Sequence[Wording]) -> bool:
-        """Whether a window is the words of a reference without their order."""
+        """Whether a window is the words of a reference, of the one that it shares most with, without their order."""
         if len(window.all_stems) < 5 or self.lexicon.flow(window.text) > _KNOWN_FLOW:
             return False
-        return any(order_kept(reference, window) < _KNOWN_ORDER for reference in references)
+        nearest = max(references, key=lambda reference: len(reference.wanted & window.wanted))
+        return order_kept(nearest, window) < _KNOWN_ORDER
 
     def score_answer(
         self,
@@ -362,7 +379,8 @@ class Grader:
         if whole.is_denied and not any(reference.is_denied for reference in taken):
             # "It is not true that …" turns all around that follows.
             return min(score, 1 - score)
-        return min(score, self._cap(whole, taken))
+        # A question with a reference may ask for one word, so that a word is no less than it says.
+        return min(score, self._order_cap(whole, taken))
 
     def compare_answer(
         self, question: str, answer: str, reference: str, key_points: Sequence[str] = ()
@@ -405,7 +423,7 @@ def is_blank(text: str, asked: frozenset[str]) -> bool:
 def is_keyword_list(text: str) -> bool:
     """Whether a text is words without the small ones that make them a sentence: many in a row, or few between commas."""
     tokens = re.findall(r"[A-Za-z']+", text.lower())
-    if len(tokens) < _MIN_LIST_ITEMS or language_of(text) != "en":
+    if len(tokens) < _MIN_LIST_ITEMS or language_of(text) != "en" or _FORMULA.search(text):
         return False
     items = sum(1 for item in re.split(r"[,;\n]", text) if item.strip())
     if items > _MIN_LIST_ITEMS and len(tokens) < _MAX_ITEM_WORDS * items:
@@ -413,6 +431,12 @@ def is_keyword_list(text: str) -> bool:
     return len(tokens) >= _MIN_LIST_WORDS and sum(token in STOP_WORDS for token in tokens) < _FUNCTION_SHARE * len(
         tokens
     )
+
+
+def log_odds(degrees: Vectors) -> Vectors:
+    """The log odds of degrees, 0 and 1 taken for a ten-thousandth and its opposite."""
+    clipped = np.clip(degrees, 1e-4, 1 - 1e-4)
+    return np.asarray(np.log(clipped / (1 - clipped)), dtype=np.float32)
 
 
 def _chance(logit: float) -> float:

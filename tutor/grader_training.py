@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,7 @@ from index.static_encoder import Vectors
 from index.training_pairs import read_pairs
 from index.words import words
 from tutor.grader import ANSWER_INPUTS, ANSWER_SIGNS, AnswerComparison, AnswerWeights, Grader, GraderWeights
+from tutor.paraphrases import OPPOSITES, PARAPHRASES
 from tutor.similarity import (
     CLASSES,
     FEATURES,
@@ -44,6 +46,10 @@ TRAINING_SETS: Mapping[str, str] = {
     "realsumm_scu": "CC BY 4.0",
 }
 """Sets of human judgements whose licence allows a shipped model, and that licence. Others are measured, never learned from."""
+OURS, OURS_LICENCE = "ours", "Apache-2.0"
+"""Our own answers, written to mislead: wrong ones reuse the words of the reference, right ones avoid them."""
+OUR_ANSWERS = Path(__file__).parent / "grader" / "answers"
+VERDICT_SCORES: Mapping[str, float] = {"made": 1.0, "partial": 0.5, "missing": 0.0, "contradicted": 0.0}
 ROWS_A_SET = 4_000
 ANSWERS_A_QUESTION = 8
 """Answers of a question that go into the lexicon: one question of a set must not shape what a word means."""
@@ -90,13 +96,22 @@ class Judgement:
 
 
 def train_grader(
-    data: Path, texts: Path, output: Path, *, guides: Path, bank: Path, seed: int = 0, progress: Progress
+    data: Path,
+    texts: Path,
+    output: Path,
+    *,
+    guides: Path,
+    bank: Path,
+    answers: Path = OUR_ANSWERS,
+    seed: int = 0,
+    progress: Progress,
 ) -> dict[str, object]:
-    """Train on the sets in `data` and the open texts in `texts` (`{q, d}` a line), and write the grader to `output`.
+    """Train on the sets in `data` and the open texts in `texts` (`{q, d}` a line) and our own `answers`, and write the grader to `output`.
 
     Returns what the report says: rows and licences, the weights' cross-validation by question, and each set judged by the others alone.
     """
-    judgements = read_judgements(data, list(TRAINING_SETS))
+    judgements = [*read_judgements(data, list(TRAINING_SETS)), *read_our_answers(answers)]
+    licences = {**TRAINING_SETS, OURS: OURS_LICENCE}
     questions, _ = read_questions([bank])
     documents, definitions = open_texts(texts, guides, questions, judgements)
     lexicon = make_lexicon(documents, definitions, seed=seed, progress=progress)
@@ -112,11 +127,11 @@ def train_grader(
         "stems": lexicon.size,
         "sets": {
             name: {"licence": licence, "rows": sum(row.judgement.source == name for row in rows)}
-            for name, licence in TRAINING_SETS.items()
+            for name, licence in licences.items()
         },
         "cross_validation_by_question": _cross_validate(rows, lambda row: row.judgement.group, FOLDS, progress, seed),
         "each_set_by_the_others_alone": _cross_validate(
-            rows, lambda row: row.judgement.source, len(TRAINING_SETS), progress, seed
+            rows, lambda row: row.judgement.source, len(licences), progress, seed
         ),
     }
     (output / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -126,7 +141,7 @@ def train_grader(
 def _sample(judgements: Sequence[Judgement], seed: int) -> list[Judgement]:
     dice = np.random.default_rng(seed)
     kept: list[Judgement] = []
-    for name in TRAINING_SETS:
+    for name in (*TRAINING_SETS, OURS):
         own = [judgement for judgement in judgements if judgement.source == name]
         places = dice.choice(len(own), min(ROWS_A_SET, len(own)), replace=False)
         kept += [own[place] for place in sorted(places.tolist())]
@@ -201,6 +216,40 @@ def read_judgements(folder: Path, names: Sequence[str]) -> list[Judgement]:
             except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
                 raise ValueError(
                     f"{file.name}:{number}: expected id, question_id, answer and score ({error})."
+                ) from error
+    return judgements
+
+
+def read_our_answers(folder: Path) -> list[Judgement]:
+    """A judgement for each answer and key point of `*.jsonl` in the folder.
+
+    A line has `id, question, reference, alternatives, key_points` and `answers`, each with `text, marks` and `verdicts`, one a key
+    point. Raises ValueError, naming file and line, for a broken one.
+    """
+    judgements = []
+    for file in sorted(folder.glob("*.jsonl")):
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+            try:
+                row = json.loads(line)
+                judgements += [
+                    Judgement(
+                        f"{row['id']}/{turn}/{place}",
+                        OURS,
+                        f"{OURS}/{row['id']}/{place}",
+                        f"{OURS}/{row['id']}",
+                        row["question"],
+                        (point,),
+                        (),
+                        answer["text"],
+                        VERDICT_SCORES[verdict],
+                        is_point=True,
+                    )
+                    for turn, answer in enumerate(row["answers"])
+                    for place, (point, verdict) in enumerate(zip(row["key_points"], answer["verdicts"], strict=True))
+                ]
+            except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f"{file.name}:{number}: expected id, question, key_points, and answers with text and verdicts ({error})."
                 ) from error
     return judgements
 
@@ -335,14 +384,14 @@ class _Row:
     comparisons: tuple[AnswerComparison, ...]
     """The answer beside each reference."""
 
-    @property
+    @cached_property
     def pairs(self) -> Vectors:
         """What the regression may take as meant: any sentence for a key point, else any reference beside the whole answer."""
         if self.judgement.is_point:
             return np.asarray(self.comparisons[0].features[0], dtype=np.float32)
         return np.stack([comparison.features[0, 0] for comparison in self.comparisons])
 
-    @property
+    @cached_property
     def nearest(self) -> AnswerComparison:
         """The answer beside the reference that is meant."""
         return max(self.comparisons, key=lambda comparison: comparison.nearness)
@@ -379,7 +428,7 @@ def _fit(rows: Sequence[_Row]) -> GraderWeights:
         found = _regress(features, scores, share, question, SIGNS, POINT_PENALTY)
         weights = replace(weights, **vars(found), together_bias=_together_bias(found, features, share * scores))
         choice = [int(weights.logits(row.pairs).argmax()) for row in rows]
-    share *= [_WHOLE_ANSWER_SHARE[row.judgement.made_up] for row in rows]
+    share *= [_WHOLE_ANSWER_SHARE[row.judgement.made_up] * (row.judgement.source != OURS) for row in rows]
     inputs = np.stack([row.nearest.inputs for row in rows])
     whole = _regress(inputs, scores, share / share.sum(), question, ANSWER_SIGNS, ANSWER_PENALTY)
     return replace(weights, answer=_fit_levels(rows, replace(_untrained().answer, **vars(whole))))
@@ -504,7 +553,7 @@ def _regress(
 
     bounds = [(0, None) if sign > 0 else (None, 0) for sign in signs] + [(None, None)] * (questions + 1)
     values = minimize(
-        loss, np.zeros(size + 1 + questions), jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 400}
+        loss, np.zeros(size + 1 + questions), jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 150}
     ).x
     slopes = np.asarray(values[:size], dtype=np.float32)
     # Without the questions' own intercepts, so that 0 is an even chance for a question never seen.
@@ -536,6 +585,8 @@ def open_texts(
     texts += [part for document in documents for part in re.split(r"\n#+ ", document.text)]
     texts += [text for question in bank for text in (*question.wordings, question.answer)]
     texts += [text for question in bank for point in question.key_points for text in (point.text, *point.phrasings)]
+    lists = (*PARAPHRASES.read_text(encoding="utf-8").splitlines(), *OPPOSITES.read_text(encoding="utf-8").splitlines())
+    texts += [side.replace(" | ", " ") for line in lists if not line.startswith("#") for side in line.split(" <> ")]
     seen: Counter[str] = Counter()
     for judgement in judgements:
         seen[judgement.question_id] += 1

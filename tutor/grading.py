@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from corpus.documents import language_of
 from corpus.questions import KeyPoint, Misconception, Question
+from index.static_encoder import Vectors
 from tutor.answers import Citation
-from tutor.grader import Grader, PointMatch, asked_stems, is_blank, is_keyword_list, windows_of
-from tutor.quantities import ResultVerdict, judge_result
+from tutor.grader import Grader, PointMatch, asked_stems, is_blank, is_keyword_list, log_odds, windows_of
+from tutor.quantities import ResultVerdict, judge_result, other_number
 
 VerdictName = Literal["made", "partial", "missing", "contradicted", "unjudged"]
 CREDIT: Mapping[VerdictName, float] = {
@@ -24,18 +26,16 @@ CREDIT: Mapping[VerdictName, float] = {
     "unjudged": 0.0,
 }
 MADE, PARTIAL = 0.6, 0.5
-"""Degrees from which a point counts. At the first the bank's model answers make 92 % of their own points, and 4 % of those of
-questions picked at random."""
-DENIED = 0.7
-"""How far words must say a point, but for their denial, to contradict it."""
+"""Degrees from which a point counts; `docs/grader.md` says how often model answers and answers to other questions reach them."""
+DENIED = 0.85
+"""How far words must say a point, but for their denial or an opposite, to contradict it. From here on half a percent of the points of the
+bank's model answers are called contradicted (4 % at 0.7), and as many of those that were denied outright as at any lower degree."""
 MISCONCEPTION = 0.6
-WRONG = 0.6
-"""Degree from which a sentence says what is known to contradict a point, if it says that more than the point."""
+WRONG, CLEARLY = 0.7, 1.0
+"""Degree from which a sentence says what is known to contradict a point, and the log odds by which it must say that more than any
+point of the question: what is wrong shares most words with what is right. `docs/grader.md` says how often that errs."""
 KNOWN = 0.9
 """Degree from which it says so nearly word for word that no more is asked."""
-HARDLY, CLEARLY = 0.1, 0.3
-"""How much more: from the first the sentence does not count for the point, from the second it contradicts it. Of phrasings that the
-bank's others had to recognize, 0.6 % would be called contradictions at the second, and 5 % without it; of wrong statements no more."""
 MISCONCEPTION_PENALTY = 0.1
 RESULTS: Mapping[ResultVerdict, VerdictName] = {
     "right": "made",
@@ -143,7 +143,7 @@ def grade_attempt(
     `cite(section, text)` gives the passage of a guide section that supports a text. The order of the attempt's sentences does not
     matter; a made key point more never lowers the score. Raises GradingError for an attempt that is empty, too long or not text.
     """
-    attempt = _checked(attempt)
+    attempt = checked_attempt(attempt)
     points = (*_result_point(question), *question.key_points)
     if language_of(attempt) != language_of(question.prompt) and not question.quantity:
         return _unjudged(question, attempt, points, cite)
@@ -168,7 +168,9 @@ def completed(grade: Grade) -> Grade:
     return replace(grade, feedback=_feedback(grade), follow_up=_follow_up(grade))
 
 
-def _checked(attempt: str) -> str:
+def checked_attempt(attempt: str) -> str:
+    """The attempt, stripped. Raises GradingError where it is empty, too long or not text."""
+    """The attempt without space around it. Raises GradingError where it is empty, too long or not text."""
     if len(attempt) > MAX_ATTEMPT_CHARACTERS:
         raise GradingError(
             f"The answer has {len(attempt):,} characters. Expected at most {MAX_ATTEMPT_CHARACTERS:,}: answer as you would in an interview."
@@ -222,19 +224,15 @@ class _Reading:
             self.windows,
         )
         says, believes, contradicts = np.split(board.nearness, np.cumsum([len(phrasings), len(beliefs)]))
-        known = contradicts >= KNOWN
+        ahead = log_odds(contradicts) - log_odds(says.max(axis=0, initial=0))
+        wrong = np.where((contradicts >= WRONG) & (ahead > np.where(contradicts >= KNOWN, 0, CLEARLY)), contradicts, 0)
         # The right statement often shares most words with the wrong one: the one that is nearer counts, for each sentence alone.
-        mistaken = np.vstack(
-            [
-                np.where(believes >= MISCONCEPTION, believes, 0),
-                np.where(contradicts >= WRONG, contradicts - np.where(known, 0, HARDLY), 0),
-            ]
-        )
-        barred = mistaken.max(axis=0, initial=0) > says
-        for (row, _), degrees in zip(contradictions, contradicts, strict=True):
-            ahead = degrees - says[row] - np.where(degrees >= KNOWN, 0, CLEARLY)
-            window = int(ahead.argmax())
-            if degrees[window] >= WRONG and ahead[window] > 0:
+        mistaken = np.where(believes >= MISCONCEPTION, believes, 0).max(axis=0, initial=0)
+        differs = self._other_numbers(says)
+        barred = (mistaken > says) | (wrong.max(axis=0, initial=0) > 0) | differs
+        for (row, _), degrees in zip(contradictions, wrong, strict=True):
+            window = int(degrees.argmax())
+            if degrees[window]:
                 self._contradicted[question.key_points[row]] = self.windows[window], float(degrees[window])
         if beliefs:
             nearest = believes.argmax(axis=0)
@@ -243,7 +241,23 @@ class _Reading:
             self.misconceptions = tuple(
                 (item, found[row]) for row, item in enumerate(question.misconceptions) if row in found
             )
-        self._matches = dict(zip(question.key_points, board.matches(barred, makes=MADE), strict=True))
+        matches = board.matches(barred, makes=MADE)
+        self._matches = dict(zip(question.key_points, matches, strict=True))
+        idle = np.where(barred, 0, says).max(axis=0, initial=0) < MADE
+        for point, match, degrees in zip(question.key_points, matches, np.where(differs & idle, says, 0), strict=True):
+            window = int(degrees.argmax())
+            if match.degree < MADE <= degrees[window]:
+                self._contradicted.setdefault(point, (self.windows[window], float(degrees[window])))
+
+    def _other_numbers(self, says: Vectors) -> NDArray[np.bool_]:
+        """Where a sentence that may say a point gives another value than the point, shape (points, windows)."""
+        differs = np.zeros(says.shape, dtype=np.bool_)
+        for row, window in np.argwhere(says >= PARTIAL):
+            point, text = self._question.key_points[row], self.windows[window]
+            differs[row, window] = (
+                other_number(point.text, text, given=self._question.prompt, phrasings=point.phrasings) is not None
+            )
+        return differs
 
     @property
     def remarks(self) -> tuple[str, ...]:

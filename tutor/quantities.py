@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from corpus.questions import Quantity
@@ -521,3 +522,50 @@ def _by_ratio(asked: Quantity, stated: StatedNumber, ratio: float) -> JudgedResu
 
 def _called(asked: Quantity) -> str:
     return "plain numbers" if asked.unit == "1" else asked.unit
+
+
+@lru_cache(maxsize=4096)
+def _results(text: str) -> tuple[StatedNumber, ...]:
+    return tuple(stated_numbers(text))
+
+
+def other_number(wanted: str, said: str, *, given: str = "", phrasings: Sequence[str] = ()) -> StatedNumber | None:
+    """What `said` states as the value of something that `wanted` gives another value; None where there is nothing.
+
+    Numbers stand for the same thing where they have a unit of one dimension, count the same noun, or have neither. Parts of a
+    calculation, ranges, numbers of the question, `given`, and of other phrasings of what is wanted say nothing.
+    """
+    stated = _results(said)
+    if not stated:
+        return None
+    known = [number for text in (wanted, *phrasings) for number in _results(text)]
+    asked = {number.value for number in _results(given)}
+    for result in _results(wanted):
+        if result.is_operand or result.is_denied or any(_equal(result, number) for number in stated):
+            continue
+        for claim in stated:
+            if claim.is_operand or claim.is_denied or claim.value in asked or not _comparable(claim, result):
+                continue
+            if not any(_equal(claim, number) for number in known):
+                return claim
+    return None
+
+
+def _comparable(one: StatedNumber, other: StatedNumber) -> bool:
+    if one.unit and other.unit:
+        return _measure(1.0, one.unit).check(_measure(1.0, other.unit).dimensionality)
+    return not one.unit and not other.unit and one.noun.rstrip("s") == other.noun.rstrip("s")
+
+
+def _equal(one: StatedNumber, other: StatedNumber) -> bool:
+    """Whether two numbers are the same but for rounding, units and percent."""
+    first, second = one.value, other.value
+    if one.unit and other.unit:
+        if not _comparable(one, other):
+            return False
+        first, second = (
+            float(_measure(number.value, number.unit).to_base_units().magnitude) for number in (one, other)
+        )
+    near = max(abs(first), abs(second)) * 0.03
+    slack = [max(near, (_last_digit(number) if not number.unit else 0.0) / 2 * (1 + 1e-9)) for number in (one, other)]
+    return any(abs(first * factor - second) <= max(slack) * max(factor, 1) for factor in (1, 100, 0.01))

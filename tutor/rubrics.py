@@ -15,7 +15,7 @@ from tutor.grading import GradingError
 from tutor.injections import addresses_assistant
 
 REFERENCE_SECTION = "your reference"
-"""Where the key points of a reference answer link to: no guide section has a space in its name."""
+"""Where the key points of a reference answer link to: every guide section has a `#` in its link."""
 MAX_DRAWN_POINTS = 12
 """More than an interviewer would listen for; of a longer text the fullest sentences are taken."""
 MAX_REFERENCE_CHARACTERS = 20_000

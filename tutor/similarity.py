@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from index.static_encoder import Vectors
 from index.words import words
+from tutor.paraphrases import Group, shipped_paraphrases
 
 FEATURES = (
     "words",  # share of the reference's words that the text has, by rarity
@@ -24,8 +25,12 @@ FEATURES = (
     "neighbours",  # the same, words counting that stand in like company (PPMI)
     "senses",  # the same, words counting that the shipped encoder holds near
     "meaning",  # the same, by the mean of both
+    "paraphrases",  # as spelling, words counting that stand in an expression of which the text has a paraphrase
+    "said",  # the same, each word by the most of meaning and paraphrases
+    "count",  # the same, every word counting alike
     "unmatched",  # how much of the weightiest word is not there
     "precision",  # share of the text's words that the reference has
+    "subject",  # the same, by the most of meaning and paraphrases
     "company",  # cosine of the mean PPMI vectors, the question's direction taken out
     "sense",  # cosine of the mean encoder vectors, the question's direction taken out
     "tfidf",
@@ -46,6 +51,9 @@ GROWING = (
     "neighbours",
     "senses",
     "meaning",
+    "paraphrases",
+    "said",
+    "count",
     "unmatched",
     "bigrams",
     "skips",
@@ -58,6 +66,10 @@ QUESTION_WORD_WEIGHT = 0.3
 _QUESTION_SHARE = 0.8
 """How much of the question's direction is taken out of a vector."""
 _LETTERS = 512
+_PARAPHRASE = 0.9
+"""What a word counts that is said in other words."""
+_NEAR = 4
+"""Words between which an opposite is taken to speak of the same thing."""
 _MIN_USEFUL = 0.2
 _SAME_SPELLING = 0.8
 _MIN_SPELLING, _MIN_NEIGHBOUR, _MIN_SENSE, _MIN_MEANING = 0.55, 0.3, 0.2, 0.15
@@ -160,19 +172,54 @@ class Wording:
     """A text as the features see it."""
 
     text: str
-    stems: tuple[str, ...]
+    stems: tuple[str, ...] = field(compare=False)
     """Of its content words, in order; of all words where there are none of content."""
-    all_stems: tuple[str, ...]
-    numbers: frozenset[str]
-    clauses: tuple[tuple[frozenset[str], bool], ...]
+    all_stems: tuple[str, ...] = field(compare=False)
+    numbers: frozenset[str] = field(compare=False)
+    clauses: tuple[tuple[frozenset[str], bool], ...] = field(compare=False)
     """Stems of each clause, and whether it denies."""
-    is_denied: bool
+    is_denied: bool = field(compare=False)
     """Whether it says outright that something is not true."""
+    places: tuple[int, ...] = field(compare=False)
+    """Where among all words the content words stand."""
+    groups: Mapping[Group, frozenset[int]] = field(compare=False)
+    """The groups of paraphrases that it speaks of, and the places among all words of those that do."""
 
-    @property
+    @cached_property
     def has_negation(self) -> bool:
         """Whether any clause denies."""
         return any(denies for _, denies in self.clauses)
+
+    @cached_property
+    def wanted(self) -> frozenset[str]:
+        """The stems of its words, each once."""
+        return frozenset(self.all_stems)
+
+    @cached_property
+    def against(self) -> Mapping[str, frozenset[str]]:
+        """Words that are the opposite of some of its own, and of which."""
+        table: dict[str, set[str]] = {}
+        for stem in self.wanted:
+            for opposite in _opposites_of(stem) - self.wanted:
+                table.setdefault(opposite, set()).add(stem)
+        return {opposite: frozenset(stems) for opposite, stems in table.items()}
+
+    @cached_property
+    def contrary(self) -> Mapping[Group, Group]:
+        """Groups that say the opposite of one of its own, and of which."""
+        opposites = shipped_paraphrases().opposites
+        return {
+            opposite: group
+            for group in sorted(self.groups)
+            for opposite in sorted(opposites.get(group, ()))
+            if opposite not in self.groups
+        }
+
+    def around(self, places: frozenset[int]) -> frozenset[str]:
+        """The content words that stand near some of its words."""
+        content = frozenset(self.places)
+        reach = {near for place in places for near in range(place - _NEAR, place + _NEAR + 1)}
+        return frozenset(self.all_stems[place] for place in (reach & content) - places)
 
 
 @lru_cache(maxsize=20_000)
@@ -184,13 +231,17 @@ def wording(text: str) -> Wording:
         for clause in _CLAUSE.split(text)
         if clause.strip()
     )
+    content = tuple(words(text)) or every
+    numbered = iter(enumerate(every))
     return Wording(
         text,
-        tuple(words(text)) or every,
+        content,
         every,
         frozenset(_NUMBER.findall(text)),
         clauses or ((frozenset(), False),),
         bool(DENIAL.search(text)),
+        tuple(next(place for place, other in numbered if other == stem) for stem in content),
+        shipped_paraphrases().found(every),
     )
 
 
@@ -212,6 +263,8 @@ class Comparison:
 
     features: Vectors
     """Shape (references, windows, features)."""
+    opposed: NDArray[np.bool_]
+    """Where a window has the opposite of what a reference says."""
     _left: _Side
     _found: dict[str, Vectors]
     """How far each word of the references is in each window."""
@@ -248,16 +301,14 @@ def compare(
 
     `asked` are stems of the question: they count less, since an echo of the question says nothing.
     """
-    left, right = _Side(references, asked, lexicon), _Side(windows, asked, lexicon)
-    codes: dict[str, int] = {}
-    equal = left.codes(codes)[:, None] == right.codes(codes)[None, :]
-    exact = equal.astype(np.float32)
+    left, right = _side(tuple(references), asked, lexicon), _Side(windows, asked, lexicon)
+    exact = (left.codes(left.numbers)[:, None] == right.codes(left.numbers)[None, :]).astype(np.float32)
     letters = left.letters @ right.letters.T
     # A slip of the pen costs little: half the letter triples of a short word are gone with one of its letters.
     close = np.interp(letters, [_MIN_SPELLING, _SAME_SPELLING], [0.75, 0.95])
     spelling = np.maximum(exact, np.where(letters > _MIN_SPELLING, close, 0)).astype(np.float32)
-    company = lexicon.company[left.ids] @ lexicon.company[right.ids].T
-    sense = lexicon.sense[left.ids] @ lexicon.sense[right.ids].T
+    company = left.company @ right.company.T
+    sense = left.sense @ right.sense.T
     soft = {
         "words": exact,
         "spelling": spelling,
@@ -267,23 +318,29 @@ def compare(
     }
     features = np.zeros((len(references), len(windows), len(FEATURES)), dtype=np.float32)
     found = {name: np.maximum.reduceat(matrix, right.starts, axis=1) for name, matrix in soft.items()}
+    rephrased = _PARAPHRASE * left.rephrased(right.spoken)
+    found["paraphrases"] = np.maximum(found["spelling"], rephrased)
+    found["said"] = np.maximum(found["meaning"], rephrased)
     for name, matrix in found.items():
         features[:, :, POSITION[name]] = left.share(matrix)
     features[:, :, POSITION["unmatched"]] = left.worst(found["meaning"])
+    sizes = np.array([len(reference.stems) for reference in references])
+    features[:, :, POSITION["count"]] = np.add.reduceat(found["said"], left.starts, axis=0) / sizes[:, None]
     features[:, :, POSITION["precision"]] = right.share(np.maximum.reduceat(spelling, left.starts, axis=0).T).T
-    subject = wording(question)
-    for name, vectors in (("company", lexicon.company), ("sense", lexicon.sense)):
-        direction = _unit(_mean_vectors(_Side([subject], frozenset(), lexicon), vectors))[0]
-        features[:, :, POSITION[name]] = (
-            _beside(_mean_vectors(left, vectors), direction) @ _beside(_mean_vectors(right, vectors), direction).T
-        )
+    back = np.maximum.reduceat(soft["meaning"], left.starts, axis=0).T
+    back = np.maximum(back, _PARAPHRASE * right.rephrased(left.spoken))
+    features[:, :, POSITION["subject"]] = right.share(back).T
+    subject = _side((wording(question),), frozenset(), lexicon)
+    for name in ("company", "sense"):
+        direction = subject.mean(name)[0]
+        features[:, :, POSITION[name]] = _beside(left.mean(name), direction) @ _beside(right.mean(name), direction).T
     weighted = left.weights[:, None] * exact * right.weights[None, :]
     dots = np.add.reduceat(np.add.reduceat(weighted, left.starts, axis=0), right.starts, axis=1)
     features[:, :, POSITION["tfidf"]] = dots / np.outer(left.norms, right.norms)
     pairs: dict[str, tuple[NDArray[np.bool_], NDArray[np.int64]]] = {}
     for name, reach, other_reach, every in (("bigrams", 1, 1, False), ("skips", 2, 3, False), ("phrases", 1, 1, True)):
-        mine, starts = left.pairs(codes, reach, every=every)
-        theirs, other_starts = right.pairs(codes, other_reach, every=every)
+        mine, starts = left.pairs(left.numbers, reach, every=every)
+        theirs, other_starts = right.pairs(left.numbers, other_reach, every=every)
         there = np.maximum.reduceat(mine[:, None] == theirs[None, :], other_starts, axis=1)
         pairs[name] = there, starts
         counts = np.diff(np.append(starts, len(mine)))[:, None]
@@ -297,7 +354,8 @@ def compare(
             values[POSITION["numbers"]] = (
                 len(reference.numbers & window.numbers) / len(reference.numbers) if reference.numbers else 1.0
             )
-    return Comparison(features, left, found, pairs)
+    opposed = np.array([[opposes(reference, window) for window in windows] for reference in references])
+    return Comparison(features, opposed, left, found, pairs)
 
 
 def agree(reference: Wording, window: Wording) -> bool:
@@ -307,10 +365,29 @@ def agree(reference: Wording, window: Wording) -> bool:
     """
     if window.is_denied != reference.is_denied:
         return False
+    if not (window.has_negation or reference.has_negation):
+        return True
     wanted = frozenset(reference.stems)
     said, denies = max(window.clauses, key=lambda clause: len(wanted & clause[0]))
     _, denied = max(reference.clauses, key=lambda clause: len(said & clause[0]))
     return denies == denied
+
+
+def opposes(reference: Wording, window: Wording) -> bool:
+    """Whether the window has the opposite of an expression of the reference, beside a word that stands beside that too."""
+    return any(
+        reference.contrary[opposite] not in window.groups
+        and not reference.around(reference.groups[reference.contrary[opposite]]).isdisjoint(
+            window.around(window.groups[opposite])
+        )
+        for opposite in reference.contrary.keys() & window.groups.keys()
+    )
+
+
+@lru_cache(maxsize=64)
+def _side(texts: tuple[Wording, ...], asked: frozenset[str], lexicon: Lexicon) -> _Side:
+    """The side of the references, made once for all attempts at a question."""
+    return _Side(texts, asked, lexicon)
 
 
 class _Side:
@@ -327,13 +404,18 @@ class _Side:
         share = np.array([QUESTION_WORD_WEIGHT if stem in asked else 1.0 for stem in self.stems], dtype=np.float32)
         self.weights = self.idf * share
         self.totals = np.add.reduceat(self.weights, self.starts)
+        self.numbers: dict[str, int] = {}
+        """A number for each stem."""
+        for stem in (stem for text in texts for stem in text.all_stems):
+            self.numbers.setdefault(stem, len(self.numbers))
+        self.company, self.sense = lexicon.company[self.ids], lexicon.sense[self.ids]
 
-    @property
+    @cached_property
     def letters(self) -> Vectors:
         """Unit vectors of the words' letter pairs and triples."""
         return np.stack([_letters(stem) for stem in self.stems])
 
-    @property
+    @cached_property
     def norms(self) -> Vectors:
         """Lengths of the texts' TF-IDF vectors."""
         result = np.zeros(len(self.texts), dtype=np.float32)
@@ -344,9 +426,47 @@ class _Side:
             result[row] = math.sqrt(sum(value * value for value in by_stem.values()))
         return result
 
-    def codes(self, codes: dict[str, int]) -> NDArray[np.int64]:
-        """Equal numbers for equal stems."""
-        return np.array([codes.setdefault(stem, len(codes)) for stem in self.stems], dtype=np.int64)
+    @cached_property
+    def spoken(self) -> Mapping[Group, NDArray[np.bool_]]:
+        """Which of the texts speak of each group of paraphrases."""
+        result: dict[Group, NDArray[np.bool_]] = {}
+        for column, text in enumerate(self.texts):
+            for group in text.groups:
+                result.setdefault(group, np.zeros(len(self.texts), dtype=np.bool_))[column] = True
+        return result
+
+    def mean(self, name: str) -> Vectors:
+        """Unit mean vector of each text, rare words counting more."""
+        return self._means[name]
+
+    @cached_property
+    def _means(self) -> Mapping[str, Vectors]:
+        return {
+            name: _unit(np.add.reduceat(self.idf[:, None] * vectors, self.starts, axis=0))
+            for name, vectors in (("company", self.company), ("sense", self.sense))
+        }
+
+    def codes(self, numbers: Mapping[str, int]) -> NDArray[np.int64]:
+        """The numbers of the words; -1 for what has none."""
+        return np.array([numbers.get(stem, -1) for stem in self.stems], dtype=np.int64)
+
+    def rephrased(self, spoken: Mapping[Group, NDArray[np.bool_]]) -> Vectors:
+        """1 where a word stands in an expression that a text of the other side has a paraphrase of; shape (words, texts)."""
+        texts = len(next(iter(spoken.values()), ()))
+        result = np.zeros((len(self.stems), max(texts, 1)), dtype=np.bool_)
+        for group in self.words_of.keys() & spoken.keys():
+            result[self.words_of[group]] |= spoken[group]
+        return result.astype(np.float32)
+
+    @cached_property
+    def words_of(self) -> Mapping[Group, NDArray[np.int64]]:
+        """The words, of all texts, that speak of each group."""
+        rows: dict[Group, list[int]] = {}
+        for start, text in zip(self.starts, self.texts, strict=True):
+            at = {place: int(start) + number for number, place in enumerate(text.places)}
+            for group, places in text.groups.items():
+                rows.setdefault(group, []).extend(at[place] for place in sorted(places) if place in at)
+        return {group: np.array(words, dtype=np.int64) for group, words in rows.items() if words}
 
     def share(self, found: Vectors) -> Vectors:
         """Weighted share of each text's words that were found; `found` has a row a word."""
@@ -359,14 +479,16 @@ class _Side:
         largest = np.maximum.reduceat(self.weights, self.starts)[:, None]
         return np.asarray(missing / largest, dtype=np.float32)
 
-    def pairs(self, codes: dict[str, int], reach: int, *, every: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def pairs(
+        self, codes: Mapping[str, int], reach: int, *, every: bool
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Ordered pairs of words up to `reach` apart, as numbers, and where each text's pairs start."""
         numbers: list[int] = []
         starts = []
         for text in self.texts:
             starts.append(len(numbers))
             stems = text.all_stems if every else text.stems
-            own = [codes.setdefault(stem, len(codes)) for stem in stems]
+            own = [codes.get(stem, -1) for stem in stems]
             # A text of one word is its own pair: reduceat knows no empty part.
             numbers += [
                 (first << 32) + second
@@ -374,10 +496,6 @@ class _Side:
                 for first, second in zip(own, own[apart:], strict=False)
             ] or [(own[0] << 32) + own[0]]
         return np.array(numbers, dtype=np.int64), np.array(starts, dtype=np.int64)
-
-
-def _mean_vectors(side: _Side, vectors: Vectors) -> Vectors:
-    return np.asarray(np.add.reduceat(side.idf[:, None] * vectors[side.ids], side.starts, axis=0), dtype=np.float32)
 
 
 def _beside(vectors: Vectors, direction: Vectors) -> Vectors:
@@ -424,9 +542,8 @@ def _opposites_of(stem: str) -> frozenset[str]:
 
 
 def _is_opposite(reference: Wording, window: Wording) -> bool:
-    there, wanted = set(window.all_stems), set(reference.all_stems)
     return any(
-        opposite in there and opposite not in wanted for stem in wanted - there for opposite in _opposites_of(stem)
+        not reference.against[opposite] <= window.wanted for opposite in reference.against.keys() & window.wanted
     )
 
 
