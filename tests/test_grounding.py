@@ -20,7 +20,8 @@ from tutor.grounding import (
     shipped_weights,
     support,
 )
-from tutor.grounding_features import FEATURES, NEVER_GROWING, compare, read_words
+from tutor.grounding_features import FEATURES, NEVER_GROWING, compare
+from tutor.grounding_words import read_words
 
 INFERENCE = "At inference BatchNorm uses running averages of the mean and variance that were collected in training."
 STATISTICS = "With 64 images of 28 x 28 pixels each channel's statistics come from 50,176 values."

@@ -9,7 +9,7 @@ import pytest
 
 from tutor.grounding import GroundingWeights, check_sentence
 from tutor.grounding_features import FEATURES, NEVER_GROWING
-from tutor.grounding_training import bank_claims, read_claims, train_grounding
+from tutor.grounding_training import SENTENCES, bank_claims, read_claims, read_sentences, train_grounding
 
 GUIDE = """# Regularization
 
@@ -46,6 +46,17 @@ Dropout zeroes random activations.
 
 - Dropout stays on at inference. -> regularization#dropout
 """
+ITEM = {
+    "id": "s-1",
+    "question": "What does dropout do?",
+    "passages": ["Dropout zeroes random activations in training. At inference it is switched off."],
+    "sentences": [
+        {"text": "Dropout zeroes random activations.", "label": "supported"},
+        {"text": "Dropout zeroes random activations, and it was patented.", "label": "partial"},
+        {"text": "Dropout was invented in Toronto.", "label": "unsupported"},
+        {"text": "At inference dropout is switched on.", "label": "contradicted"},
+    ],
+}
 SUBJECTS = ("dropout", "warmup", "momentum", "attention", "pooling", "quantization", "distillation", "pruning")
 
 
@@ -70,6 +81,14 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def sentences(tmp_path: Path) -> Path:
+    folder = tmp_path / "sentences"
+    folder.mkdir()
+    (folder / "part-01.jsonl").write_text(json.dumps(ITEM) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
 def corpus(tmp_path: Path) -> tuple[Path, Path]:
     guides, bank = tmp_path / "guides", tmp_path / "questions"
     guides.mkdir()
@@ -79,11 +98,18 @@ def corpus(tmp_path: Path) -> tuple[Path, Path]:
     return guides, bank
 
 
-def test_same_data_give_the_same_coefficients_and_a_report(data: Path, corpus: tuple[Path, Path], tmp_path: Path):
+def test_same_data_give_the_same_coefficients_and_a_report(
+    data: Path, corpus: tuple[Path, Path], sentences: Path, tmp_path: Path
+):
     guides, bank = corpus
     for name in ("one", "two"):
         report = train_grounding(
-            data, tmp_path / name, guides=guides, bank=bank, progress=lambda _stage, _done, _total: None
+            data,
+            tmp_path / name,
+            guides=guides,
+            bank=bank,
+            sentences=sentences,
+            progress=lambda _stage, _done, _total: None,
         )
 
     assert (tmp_path / "one" / "grounding.json").read_bytes() == (tmp_path / "two" / "grounding.json").read_bytes()
@@ -120,3 +146,34 @@ def test_missing_set_and_broken_line_are_named(data: Path, corpus: tuple[Path, P
     (data / "summedits.jsonl").write_text('{"group": "g"}\n', encoding="utf-8")
     with pytest.raises(ValueError, match=r"summedits\.jsonl:1: expected group"):
         read_claims(data / "summedits.jsonl")
+
+
+def test_our_sentences_are_supported_or_not_and_contradictions_are_told_apart(sentences: Path):
+    claims = read_sentences(sentences / "part-01.jsonl")
+
+    assert [claim.is_supported for claim in claims] == [True, False, False, False]
+    assert [claim.is_contradicted for claim in claims] == [False, False, False, True]
+    assert {claim.group for claim in claims} == {"sentences/s-1"}
+
+
+@pytest.mark.parametrize(
+    "broken", ["{", "{}", json.dumps({**ITEM, "sentences": [{"text": "It is.", "label": "maybe"}]})]
+)
+def test_broken_line_of_our_sentences_is_named(tmp_path: Path, broken: str):
+    file = tmp_path / "part-02.jsonl"
+    file.write_text(f"{json.dumps(ITEM)}\n{broken}\n", encoding="utf-8")
+
+    with pytest.raises(ValueError, match=r"part-02\.jsonl:2: expected id, question.*contradicted"):
+        read_sentences(file)
+
+
+def test_the_shipped_sentences_can_be_read_and_no_item_comes_twice():
+    files = sorted(SENTENCES.glob("*.jsonl"))
+    ids = [json.loads(line)["id"] for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+
+    assert len(ids) == len(set(ids))
+    claims = [claim for file in files for claim in read_sentences(file)]
+    assert {
+        len({claim.text for claim in claims if claim.group == group}) > 1 for group in {claim.group for claim in claims}
+    } == {True}
+    assert all(claim.passages and claim.text for claim in claims)

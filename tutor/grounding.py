@@ -17,7 +17,8 @@ import numpy as np
 from corpus.sentences import split_prose
 from index.static_encoder import Vectors
 from index.words import words
-from tutor.grounding_features import FEATURES, WORD_FEATURES, Comparison, compare, read_words, without_marks
+from tutor.grounding_features import FEATURES, WORD_FEATURES, Comparison, compare
+from tutor.grounding_words import read_words, without_marks
 
 Verdict = Literal["supported", "partially supported", "unsupported", "contradicted", "not checkable"]
 Idf = Callable[[str], float]
@@ -32,6 +33,10 @@ _MISSING = 0.3
 """Chance from which a word counts as one that the passages do not bear out."""
 _MOST_LETTERS = 1_500
 """Of a sentence that is looked at as one; a longer one is as supported as its least supported piece."""
+_OTHERWISE = tuple(
+    "contradiction other_unit new_negation opposites exchanged other_opposite other_name other_number".split()
+)
+"""Features any of which says that a passage tells it otherwise."""
 _ASKS = re.compile(r"[?？]\s*$")
 _SAYS_NOTHING = re.compile(
     r"^\W*(?:(?:hello|hi|hey|thanks|thank you|sure|of course|certainly|great question|good luck|i hope)\b"
@@ -238,16 +243,19 @@ def _check_piece(
     return SentenceCheck(0, len(text), verdict, round(chance, 4), compared.evidence, missing)
 
 
-def _verdict(chance: float, compared: Comparison) -> Verdict:
-    values = dict(zip(FEATURES, compared.features.tolist(), strict=True))
+def verdict_of(chance: float) -> Verdict:
+    """What a chance says, of a sentence that no passage contradicts."""
     if chance >= SUPPORTED:
         return "supported"
-    # Who speaks of the same thing in other words, or not at all, contradicts nothing.
-    if values["near"] >= SUPPORTED and any(
-        values[name] for name in ("contradiction", "other_unit", "new_negation", "opposites")
-    ):
-        return "contradicted"
     return "partially supported" if chance >= _PARTIAL else "unsupported"
+
+
+def _verdict(chance: float, compared: Comparison) -> Verdict:
+    values = dict(zip(FEATURES, compared.features.tolist(), strict=True))
+    # Who speaks of the same thing in other words, or not at all, contradicts nothing.
+    if chance < SUPPORTED and values["near"] >= SUPPORTED and any(values[name] for name in _OTHERWISE):
+        return "contradicted"
+    return verdict_of(chance)
 
 
 def _missing(start: int, compared: Comparison, weights: GroundingWeights) -> tuple[tuple[int, int], ...]:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from index.embedder import SHIPPED_EMBEDDER, Embedder, make_embedder
 from index.static_encoder import Vectors
 from index.words import words
+from tutor.grounding_alignment import DIFFERENCES, AlignedSentence, clauses, differences
+from tutor.grounding_words import THOUSANDS, WORD, Word, opposite_terms, read_words
 
 FEATURES = (
     "near",  # share of the words, by rarity, near ones counting in part, in the best three sentences of the passage
@@ -35,6 +37,8 @@ FEATURES = (
     "opposites",  # how many words stand there as their opposites only (logarithm)
     "contradiction",  # each clause of the passage on the same matter says the opposite
     "other_unit",  # a number stands with another unit than ever in the passage
+    "half_said",  # how much less the best three sentences for a clause say of it than the best three say of the whole sentence
+    *DIFFERENCES,
 )
 NEVER_GROWING = frozenset(FEATURES[FEATURES.index("missing_rarest") :])
 WORD_FEATURES = (
@@ -48,54 +52,17 @@ WORD_FEATURES = (
     "before",  # how far the word with content before is missing
     "after",  # how far the word with content after is missing
     "between",  # a word without content between two that are missing
+    "two_before",  # how far the two words with content before are missing
+    "two_after",  # how far the two words with content after are missing
+    "clause",  # how far the words of its clause are missing
+    "late",  # where it stands in the sentence, from 0 to 1
 )
 
 _SAME_CLAIM = 0.5
 """Share of a clause's words from which a clause of the passage speaks of the same thing, so that the two can disagree."""
 _LEAST_COSINE = 0.25
 """Below it words of the encoder are not near at all."""
-_MARK = re.compile(r"\[\d{1,3}(?:\s*,\s*\d{1,3})*\]")
-_WORD = re.compile(r"[\u3400-\u9fff]+|\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?|[^\W_]+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\s\"”’)\]]+(?=\S)|(?<=[a-z)][.!?])(?=[A-Z][a-z])|\n+|(?<=[。！？])")
-_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_NUMBER_WORDS = {
-    word: str(number)
-    for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-        "eighteen nineteen twenty".split()
-    )
-} | {"thirty": "30", "forty": "40", "fifty": "50", "sixty": "60"}
-_MONTHS = "january february march april may june july august september october november december".split()
-_SHORT_MONTHS = {month[:3]: month for month in _MONTHS} | {"sept": "september"}
-_GROUPS = (
-    _MONTHS,
-    "monday tuesday wednesday thursday friday saturday sunday".split(),
-    "thousand million billion trillion".split(),
-)
-"""With one of a group for another it is another claim."""
-OPPOSITES = tuple(
-    (
-        "increase/decrease increase/reduce raise/lower raise/reduce grow/shrink rise/fall open/close high/low higher/lower more/less "
-        "more/fewer large/small larger/smaller big/small bigger/smaller greater/smaller fast/slow faster/slower always/never all/none "
-        "before/after first/last positive/negative above/below up/down hot/cold warm/cool light/heavy lighter/heavier hard/soft "
-        "long/short longer/shorter wide/narrow strong/weak stronger/weaker strengthen/weaken same/different with/without begin/end "
-        "start/end start/stop true/false left/right early/late earlier/later easy/difficult easy/hard deep/shallow internal/external "
-        "inside/outside maximum/minimum max/min maximize/minimize best/worst better/worse improve/worsen improve/degrade add/remove "
-        "gain/lose gain/loss growth/decline encoder/decoder upper/lower supervised/unsupervised dynamic/static convex/concave "
-        "dense/sparse underfitting/overfitting on/off top/bottom ascending/descending explicit/implicit local/global "
-        "constant/variable training/inference precision/recall include/exclude allow/prevent enable/disable cause/prevent "
-        "cause/avoid win/lose won/lost success/failure succeed/fail accept/reject approve/reject buy/sell bought/sold agree/disagree "
-        "agree/refuse confirm/deny support/oppose north/south east/west northern/southern eastern/western male/female man/woman "
-        "men/women husband/wife son/daughter brother/sister father/mother old/young older/younger old/new public/private major/minor "
-        "most/least many/few majority/minority future/past present/absent profit/loss expand/contract accelerate/slow "
-        "advantage/disadvantage possible/impossible likely/unlikely able/unable known/unknown optimistic/pessimistic full/empty "
-        "direct/indirect effective/ineffective efficient/inefficient significant/insignificant active/inactive complete/incomplete "
-        "linear/nonlinear linear/quadratic linear/exponential online/offline synchronous/asynchronous forward/backward row/column "
-        "horizontal/vertical bias/variance generative/discriminative numerator/denominator import/export arrive/leave enter/leave "
-        "remember/forget single/multiple cheap/expensive rich/poor free/paid safe/dangerous legal/illegal dead/alive born/died "
-        "temporary/permanent initial/final natural/artificial"
-    ).split()
-)
 _UNITS = {
     unit: group[0]
     for group in (
@@ -159,20 +126,6 @@ _CLAUSE = re.compile(
 
 
 @dataclass(frozen=True)
-class Word:
-    """A term of a text and where it stands."""
-
-    term: str
-    spelt: str
-    start: int
-    end: int
-    has_content: bool
-    is_number: bool
-    is_name: bool
-    """Whether it has a capital and does not begin the text."""
-
-
-@dataclass(frozen=True)
 class Comparison:
     """A sentence beside one passage."""
 
@@ -210,39 +163,11 @@ class _Passage:
     pairs: frozenset[tuple[str, str]]
     near_pairs: frozenset[tuple[str, str]]
     clauses: tuple[_Clause, ...]
+    aligned: tuple[AlignedSentence, ...]
+    names: frozenset[str]
+    """What it writes with a capital within a sentence."""
     units: dict[str, frozenset[str]]
     """For each number the units that it stands with; "" where it stands alone."""
-
-
-def without_marks(text: str) -> str:
-    """The text with blanks in the place of citations such as [2] and [1, 3]: they are no numbers that anybody claims."""
-    return _MARK.sub(lambda match: " " * len(match[0]), text)
-
-
-def read_words(text: str) -> tuple[Word, ...]:
-    """The words of a text in order; numbers without the comma of thousands, written out or not, and months are one word each."""
-    found: list[Word] = []
-    for match in _WORD.finditer(text):
-        spelt = match[0]
-        small = spelt.lower()
-        is_number = spelt[0].isdigit() or (small in _NUMBER_WORDS and small != "one")
-        if spelt[0].isdigit():
-            number = spelt.replace(",", "") if _THOUSANDS.fullmatch(spelt) else spelt
-            terms, content = [re.sub(r"\.0+$", "", number).lower()], {spelt}
-            content = set(terms)
-        elif small in _NUMBER_WORDS:
-            terms = [_NUMBER_WORDS[small]]
-            content = set(terms) if is_number else set()
-        else:
-            name = _SHORT_MONTHS.get(small, spelt) if spelt[0].isupper() else spelt
-            terms, content = words(name, stop_words=True), set(words(name))
-        found += [
-            Word(
-                term, small, match.start(), match.end(), term in content, is_number, bool(found) and spelt[0].isupper()
-            )
-            for term in terms
-        ]
-    return tuple(found)
 
 
 def compare(
@@ -272,9 +197,7 @@ def compare(
     anywhere, near_anywhere = exact.max(axis=1), near.max(axis=1)
     beside = exact[:, int((share @ near).argmax())]
     evidence = " ".join(read.sentences[best : best + 3])
-    around = frozenset(
-        word.term for word, owner in zip(read.words, read.owners, strict=True) if best <= owner < best + 3
-    )
+    around = frozenset[str]().union(*(other.known for other in read.aligned[best : best + 3]))
     given = [said[place].term in question_terms for place in content]
     numbers = [row for row, place in enumerate(content) if said[place].is_number and not given[row]]
     names = [row for row, place in enumerate(content) if said[place].is_name and not given[row]]
@@ -282,7 +205,11 @@ def compare(
     kept = [terms[place] for place in content]
     kept_pairs = list(pairwise(kept))
     whole = float(share @ anywhere)
-    values = {
+    parts = clauses(sentence, said)
+    weakest = min(float((share[part] @ windows[1][part]).max() / share[part].sum()) for part in parts)
+    values = differences(
+        AlignedSentence.read(sentence, said), content, share, near, parts, read.aligned, read.names
+    ) | {
         "near": (share @ windows[1]).max(),
         "wide": (share @ _windows(exact, 6)).max(),
         "whole": whole,
@@ -301,6 +228,7 @@ def compare(
         "opposites": math.log1p(_opposites_in(frozenset(terms), around)),
         "contradiction": float(any(_is_denied(clause, read.clauses, idf) for clause in _clauses(sentence))),
         "other_unit": float(_has_other_unit(sentence, read)),
+        "half_said": max(0.0, float((share @ windows[1]).max()) - weakest),
     }
     missing = np.zeros((len(said), 3))
     missing[content] = 1 - np.stack([anywhere, near_window, beside], axis=1)
@@ -308,18 +236,26 @@ def compare(
         np.array([values[name] for name in FEATURES], dtype=np.float32),
         evidence,
         said,
-        _word_features(said, missing, read.pairs),
+        _word_features(said, missing, read.pairs, parts),
     )
 
 
-def _word_features(said: Sequence[Word], missing: NDArray[np.float64], pairs: frozenset[tuple[str, str]]) -> Vectors:
+def _word_features(
+    said: Sequence[Word],
+    missing: NDArray[np.float64],
+    pairs: frozenset[tuple[str, str]],
+    parts: Sequence[Sequence[int]],
+) -> Vectors:
     content = [place for place, word in enumerate(said) if word.has_content]
-    rows = []
+    near = missing[content, 1]
+    clause_of = {content[row]: float(near[part].mean()) for part in parts for row in part}
+    of_clause = clause_of[content[0]]
+    rows, passed = [], 0
     for place, word in enumerate(said):
-        earlier = [other for other in content if other < place]
-        later = [other for other in content if other > place]
-        before = missing[earlier[-1], 1] if earlier else 0.5
-        after = missing[later[0], 1] if later else 0.5
+        of_clause = clause_of.get(place, of_clause)
+        following = passed + word.has_content
+        before = near[passed - 1] if passed else 0.5
+        after = near[following] if following < len(near) else 0.5
         linked = (place > 0 and (said[place - 1].term, word.term) in pairs) or (
             place + 1 < len(said) and (word.term, said[place + 1].term) in pairs
         )
@@ -333,14 +269,19 @@ def _word_features(said: Sequence[Word], missing: NDArray[np.float64], pairs: fr
                 before,
                 after,
                 (not word.has_content) * min(before, after),
+                near[max(0, passed - 2) : passed].mean() if passed else 0.5,
+                near[following : following + 2].mean() if following < len(near) else 0.5,
+                of_clause,
+                place / len(said),
             ]
         )
+        passed = following
     return np.array(rows, dtype=np.float32)
 
 
 @lru_cache(maxsize=512)
 def _read(passage: str) -> _Passage:
-    sentences = [part for part in _SENTENCE_END.split(passage) if part and _WORD.search(part)]
+    sentences = [part for part in _SENTENCE_END.split(passage) if part and WORD.search(part)]
     taken = [read_words(sentence) for sentence in sentences]
     flat = tuple(word for said in taken for word in said)
     terms = [word.term for word in flat]
@@ -359,6 +300,8 @@ def _read(passage: str) -> _Passage:
         frozenset(pairwise(terms)),
         frozenset(pair for apart in (1, 2, 3) for pair in zip(kept, kept[apart:], strict=False)),
         tuple(clause for sentence in sentences for clause in _clauses(sentence)),
+        tuple(AlignedSentence.read(sentence, said) for sentence, said in zip(sentences, taken, strict=True)),
+        frozenset(word.term for word in flat if word.is_name and word.has_content),
         {number: frozenset(found) for number, found in units.items()},
     )
 
@@ -430,26 +373,13 @@ def _cosine(sentence: str, evidence: str) -> float:
     return float(left @ right)
 
 
-@cache
-def _opposite_terms() -> dict[str, frozenset[str]]:
-    opposites: dict[str, set[str]] = {}
-    pairs = [tuple(pair.split("/")) for pair in OPPOSITES]
-    pairs += [(one, other) for group in _GROUPS for one in group for other in group]
-    for one, other in pairs:
-        left, right = words(one, stop_words=True), words(other, stop_words=True)
-        if len(left) == len(right) == 1 and left != right:
-            opposites.setdefault(left[0], set()).add(right[0])
-            opposites.setdefault(right[0], set()).add(left[0])
-    return {term: frozenset(others) for term, others in opposites.items()}
-
-
 def _opposites_in(own: frozenset[str], there: frozenset[str]) -> int:
-    table = _opposite_terms()
+    table = opposite_terms()
     return sum(bool((table[term] & there) - own) for term in own & table.keys() if term not in there)
 
 
 def _quantities(text: str) -> list[tuple[str, str]]:
-    text = _THOUSANDS.sub(lambda match: match[0].replace(",", ""), text)
+    text = THOUSANDS.sub(lambda match: match[0].replace(",", ""), text)
     return [(match["number"], _UNITS.get((match["unit"] or "").lower(), "")) for match in _QUANTITY.finditer(text)]
 
 

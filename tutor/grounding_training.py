@@ -6,6 +6,7 @@ import json
 import random
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
@@ -18,14 +19,9 @@ from corpus.chunks import anchor, split_document
 from corpus.documents import read_guides
 from corpus.questions import read_questions
 from tutor.grounding import GroundingWeights, Idf, collection_idf, sentence_places
-from tutor.grounding_features import (
-    FEATURES,
-    NEVER_GROWING,
-    OPPOSITES,
-    compare,
-    read_words,
-    without_marks,
-)
+from tutor.grounding_alignment import DIFFERENCES
+from tutor.grounding_features import FEATURES, NEVER_GROWING, compare
+from tutor.grounding_words import OPPOSITES, read_words, without_marks
 
 Progress = Callable[[str, int, int], None]
 Numbers = NDArray[np.float64]
@@ -34,15 +30,24 @@ TRAINING_SETS: Mapping[str, str] = {
     "wice": "annotations ODC-BY, text CC BY-SA",
     "summedits": "Apache-2.0",
     "bank": "Apache-2.0 (our questions and guides)",
+    "sentences": "Apache-2.0 (written and labelled for this project by its authors)",
 }
 """What the coefficients are learned from, and its licence. Other sets of the folder are measured, never learned from."""
-OURS, OURS_COUNT = "bank", 2
-"""Where 0.5 lies is settled by all sets, most of all by the field that the check is used in."""
+OURS, OURS_COUNT = ("bank", "sentences"), 2
+"""Where 0.5 lies is settled by all sets, most of all by those of the field that the check is used in."""
+SENTENCES = Path(__file__).parent / "grounding_sentences"
+"""Sentences that we wrote for and against passages that we wrote: supported, partly, not at all, or contradicted by one edit."""
+SENTENCES_COUNT = 0.3
+"""In what words bear out: they were written to be hard, with the words of the passage where they are wrong and others where right."""
+AGAINST = ("new_number", "new_negation", "opposites", "contradiction", "other_unit", *DIFFERENCES)
+"""Features that say that a passage contradicts a sentence; learned last, with the contradicted sentences, which have all its words."""
 WORD_SET = "wice_tokens"
 PENALTY, GROUP_PENALTY = 0.02, 0.01
 """Of the squared weights, and of the squared intercept of each document whose summaries were edited."""
-LEAST = {"new_number": 1.75, "contradiction": 1.75, "other_unit": 1.75}
+SLOPE_PENALTY = 0.001
+LEAST = {"new_number": 1.75, "contradiction": 1.75, "other_unit": 1.75, "exchanged": 2.5, "other_opposite": 2.5}
 """What these take off at least: one alone makes another claim of the same words, and the sets show few of them."""
+LABELS = ("supported", "partial", "unsupported", "contradicted")
 FOLDS = 5
 CHUNK_WORDS = 180
 _ROUNDS = 4
@@ -61,6 +66,8 @@ class Claim:
     passages: tuple[str, ...]
     text: str
     is_supported: bool
+    is_contradicted: bool = False
+    """Whether a passage says otherwise, where people told that from what is merely not said."""
     sentences: tuple[tuple[int, int], ...] = ()
     unsupported: tuple[bool, ...] = ()
     """By sentence, where people judged them."""
@@ -76,16 +83,24 @@ class _Row:
 
 
 def train_grounding(
-    data: Path, output: Path, *, guides: Path, bank: Path, seed: int = 0, progress: Progress
+    data: Path,
+    output: Path,
+    *,
+    guides: Path,
+    bank: Path,
+    sentences: Path = SENTENCES,
+    seed: int = 0,
+    progress: Progress,
 ) -> dict[str, object]:
-    """Train on the sets in `data` (`NAME.jsonl`) and on the bank, write `grounding.json` to `output`, and return the report.
+    """Train on the sets in `data` (`NAME.jsonl`), on the bank and on our sentences, write `grounding.json` to `output`, and return the report.
 
     The report holds cross-validation by document, each set judged by the others alone, and the sets that are only measured.
     """
     sets = {file.stem: read_claims(file) for file in sorted(data.glob("*.jsonl"))}
-    if absent := [name for name in (*TRAINING_SETS, WORD_SET) if name not in sets and name != OURS]:
+    if absent := [name for name in (*TRAINING_SETS, WORD_SET) if name not in sets and name not in OURS]:
         raise FileNotFoundError(f"{', '.join(absent)} not in {str(data)!r}. Expected NAME.jsonl for each.")
-    sets[OURS] = bank_claims(guides, bank, seed=seed)
+    sets["bank"] = bank_claims(guides, bank, seed=seed)
+    sets["sentences"] = [claim for file in sorted(sentences.glob("*.jsonl")) for claim in read_sentences(file)]
     word_claims = sets.pop(WORD_SET)
     rows = {name: _rows(claims, progress) for name, claims in sets.items()}
     training = {name: rows[name] for name in TRAINING_SETS}
@@ -125,6 +140,7 @@ def read_claims(file: Path) -> list[Claim]:
                     tuple(map(str, row["passages"])),
                     str(row["answer"]),
                     not row["unsupported"],
+                    False,
                     tuple((int(item["start"]), int(item["end"])) for item in row.get("sentences") or ()),
                     tuple(bool(item["unsupported"]) for item in row.get("sentences") or ()),
                     tuple((int(item["start"]), int(item["end"])) for item in row.get("spans") or ()),
@@ -133,6 +149,34 @@ def read_claims(file: Path) -> list[Claim]:
         except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{file.name}:{number}: expected group, passages, answer and unsupported ({error!r})."
+            ) from error
+    return claims
+
+
+def read_sentences(file: Path) -> list[Claim]:
+    """Our sentences: items of a question, passages, and sentences with labels. Raises ValueError, naming file and line."""
+    claims = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            item = json.loads(line)
+            for sentence in item["sentences"]:
+                if sentence["label"] not in LABELS:
+                    raise ValueError(f"label {sentence['label']!r}")
+                claims.append(
+                    Claim(
+                        "sentences",
+                        f"sentences/{item['id']}",
+                        str(item["question"]),
+                        tuple(map(str, item["passages"])),
+                        str(sentence["text"]),
+                        sentence["label"] == "supported",
+                        sentence["label"] == "contradicted",
+                    )
+                )
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{file.name}:{number}: expected id, question, passages, and sentences with text and one of the labels "
+                f"{', '.join(LABELS)} ({error!r})."
             ) from error
     return claims
 
@@ -215,8 +259,37 @@ def _features(claim: Claim, text: str, idf: Idf) -> Numbers:
 def _fit(training: Mapping[str, Sequence[_Row]]) -> tuple[Numbers, float]:
     """Logistic regression, each coefficient with the sign that makes sense; each set counts the same, and its classes too.
 
-    A claim is as supported as its least supported sentence beside its best passage, so fitting and choosing take turns. The
-    intercept is the mean of the sets' own, with more of that of our bank.
+    First what words bear out, without the sentences that are contradicted: they have more of a passage's words than a true
+    paraphrase. Then what speaks against them. The intercept is the mean of the sets' own, with more of ours.
+    """
+    start = np.zeros(len(FEATURES))
+    start[FEATURES.index("near")] = 1.0
+    differences = [FEATURES.index(name) for name in DIFFERENCES]
+    bearing = {name: [row for row in rows if not row.claim.is_contradicted] for name, rows in training.items()}
+    weights = _weights(
+        bearing,
+        start,
+        [place for place in range(len(FEATURES)) if place not in differences],
+        {"sentences": SENTENCES_COUNT},
+    )
+    against = {
+        name: [row for row in rows if row.claim.is_supported or row.claim.is_contradicted or name != "sentences"]
+        for name, rows in training.items()
+    }
+    weights = _weights(against, weights, [FEATURES.index(name) for name in AGAINST])
+    own = [_own_intercept(rows, weights) for rows in training.values()]
+    return weights, float(np.average(own, weights=[OURS_COUNT if name in OURS else 1 for name in training]))
+
+
+def _weights(
+    training: Mapping[str, Sequence[_Row]],
+    start: Numbers,
+    learned: Sequence[int],
+    counted: Mapping[str, float] | None = None,
+) -> Numbers:
+    """The coefficients with some of them learned anew; what the others make of a claim counts as much as it helps each set.
+
+    A claim is as supported as its least supported sentence beside its best passage, so fitting and choosing take turns.
     """
     from scipy.optimize import minimize
 
@@ -232,44 +305,62 @@ def _fit(training: Mapping[str, Sequence[_Row]]) -> tuple[Numbers, float]:
         ]
     )
     target = np.array([row.claim.is_supported for row in rows], dtype=np.float64)
-    counts = {
-        (name, label): int(((owner == name) & (target == label)).sum()) for name in set(owner) for label in (0, 1)
-    }
-    share = np.array(
-        [1 / counts[name, label] for name, label in zip(owner.tolist(), target.astype(int).tolist(), strict=True)]
-    )
+    counts = np.array([(counted or {}).get(name, 1.0) for name in names])[owner]
+    share = counts * _balanced(owner, target)
     share /= share.sum()
-    size, first = len(FEATURES), FEATURES.index("near")
-    weights = np.zeros(size)
-    weights[first] = 1.0
-    intercepts = np.zeros(len(names))
+    kept = [place for place in range(len(FEATURES)) if place not in learned]
+    sizes = np.cumsum([len(learned), len(groups), len(names)])
+    weights = start
     for _ in range(_ROUNDS):
         chosen = np.array([_weakest(row, weights) for row in rows])
-        mean = share @ chosen
-        spread = np.sqrt(share @ (chosen - mean) ** 2) + 1e-6
-        inputs = (chosen - mean) / spread
+        offset = chosen[:, kept] @ start[kept]
+        inputs = chosen[:, learned]
+        mean = share @ inputs
+        spread = np.sqrt(share @ (inputs - mean) ** 2) + 1e-6
+        inputs = (inputs - mean) / spread
 
-        def loss(values: Numbers, inputs: Numbers = inputs, names: Sequence[str] = names) -> tuple[float, Numbers]:
-            own, of_group, of_set = np.split(values, [size, size + len(groups)])
-            logits = inputs @ own + of_group[group] + of_set[owner]
+        def loss(values: Numbers, inputs: Numbers = inputs, offset: Numbers = offset) -> tuple[float, Numbers]:
+            own, of_group, of_set, slope = np.split(values, sizes)
+            logits = inputs @ own + of_group[group] + of_set[owner] + slope[owner] * offset
             error = share * (1 / (1 + np.exp(-logits)) - target)
             penalty = GROUP_PENALTY * len(names) / len(groups)
             value = share @ (np.logaddexp(0, logits) - target * logits)
-            return float(value + PENALTY * own @ own + penalty * of_group @ of_group), np.concatenate(
+            value += PENALTY * own @ own + penalty * of_group @ of_group + SLOPE_PENALTY * (slope - 1) @ (slope - 1)
+            return float(value), np.concatenate(
                 [
                     inputs.T @ error + 2 * PENALTY * own,
                     np.bincount(group, error, len(groups)) + 2 * penalty * of_group,
                     np.bincount(owner, error, len(names)),
+                    np.bincount(owner, error * offset, len(names)) + 2 * SLOPE_PENALTY * (slope - 1),
                 ]
             )
 
-        bounds = [_bounds(name, float(spread[place])) for place, name in enumerate(FEATURES)]
-        bounds += [(None, None)] * (len(groups) + len(names))
-        start = np.array([high or 0.0 for _, high in bounds])
-        found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 500}).x
-        weights = found[:size] / spread
-        intercepts = found[size + len(groups) :] - weights @ mean
-    return weights, float(np.average(intercepts, weights=[OURS_COUNT if name == OURS else 1 for name in names]))
+        bounds = [_bounds(FEATURES[place], float(spread[at])) for at, place in enumerate(learned)]
+        bounds += [(None, None)] * (len(groups) + len(names)) + [(0.0, None)] * len(names)
+        first = np.array([high or 0.0 for _, high in bounds[: len(learned)]])
+        first = np.concatenate([first, np.zeros(len(groups) + len(names)), np.ones(len(names))])
+        found = minimize(loss, first, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 500}).x
+        weights = start.copy()
+        weights[learned] = found[: len(learned)] / spread
+    return weights
+
+
+def _balanced(owner: NDArray[np.int64], target: Numbers) -> Numbers:
+    """Weights by which each set, and in it each class, counts the same."""
+    pairs = list(zip(owner.tolist(), target.tolist(), strict=True))
+    counts = Counter(pairs)
+    return np.array([1 / counts[pair] for pair in pairs])
+
+
+def _own_intercept(rows: Sequence[_Row], weights: Numbers) -> float:
+    """Where the chance of .5 lies for one set, both of its classes counting the same."""
+    from scipy.optimize import brentq
+
+    found = [row for row in rows if any(map(len, row.sentences))]
+    logits = np.array([float(_weakest(row, weights) @ weights) for row in found])
+    target = np.array([row.claim.is_supported for row in found], dtype=np.float64)
+    share = _balanced(np.zeros(len(found), dtype=np.int64), target)
+    return float(brentq(lambda shift: share @ (1 / (1 + np.exp(-logits - shift)) - target), -30.0, 30.0))
 
 
 def _bounds(name: str, spread: float) -> tuple[float | None, float | None]:
