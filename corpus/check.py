@@ -7,6 +7,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from pylatexenc.latexwalker import LatexWalker, LatexWalkerParseError
 
 from corpus.chunks import anchor, count_words
 from corpus.documents import TEXT_SUFFIXES, Document, Problem, UnreadableFileError, decode, read_guides
-from corpus.questions import Question, read_questions
+from corpus.questions import Question, parse_questions, read_questions, taken_id
 
 NEAR_DUPLICATE = 0.8
 """Cosine of two prompts' TF-IDF vectors over words and character 4-grams from which they count as the same question."""
@@ -73,6 +74,46 @@ def check_corpus(folder: Path) -> list[Problem]:
     if (folder / "coverage.yaml").is_file():
         problems += _check_coverage(folder / "coverage.yaml", questions, sections)
     return sorted(problems, key=lambda problem: (problem.path, problem.line))
+
+
+@dataclass(frozen=True)
+class BankCheck:
+    """What the linter says of one question bank."""
+
+    questions: tuple[Question, ...]
+    """Those that can join the others."""
+    left_out: tuple[Problem, ...]
+    """Mistakes for which a question cannot join, in the order of the file."""
+    advice: tuple[Problem, ...]
+    """What would make the others better, in the order of the file."""
+
+
+def check_bank(
+    text: str, name: str, *, sections: Mapping[str, Mapping[str, int]], others: Sequence[Question]
+) -> BankCheck:
+    """Check one bank that is to join others. `sections` are those that its key points may link, as `guide_sections` gives them.
+
+    Raises UnreadableFileError where the front matter cannot be parsed.
+    """
+    found, mistakes = parse_questions(text, name)
+    taken = {question.id: question for question in others}
+    questions = []
+    for question in found:
+        known = taken.setdefault(question.id, question)
+        if known is question:
+            questions.append(question)
+        else:
+            mistakes.append(taken_id(question, known))
+    advice = [problem for question in questions for problem in _check_question(question, sections)]
+    # Among the others alone there is nothing that this author could mend.
+    near = [problem for problem in _near_duplicates([*others, *questions]) if problem.path == name]
+    lines = {question.line for question in questions}
+    advice += [problem for problem in near if problem.line in lines]
+
+    def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        return tuple(sorted(problems, key=lambda problem: problem.line))
+
+    return BankCheck(tuple(questions), ordered(mistakes), ordered(advice))
 
 
 def _below(folder: str, problem: Problem) -> Problem:

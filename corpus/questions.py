@@ -24,7 +24,8 @@ _SECTIONS = ("Answer", "Key points", "Misconceptions", "Follow-ups", "Hints", "T
 _FIELDS = ("id", "level", "kind", "zh", "en", "aliases", "value", "unit", "check", "tolerance")
 _WEIGHT = re.compile(r"\[(\d+(?:\.\d+)?)\]\s+")
 _WRONG = re.compile(r"wrong[:：]\s*", re.IGNORECASE)
-_LINK = re.compile(r"\s+(?:->|→)\s+([\w./-]+#[\w-]+)\s*$")
+_LINK = re.compile(r"\s+(?:->|→)\s+((?:(?!->|→)[^#\n])+#[\w-]+)\s*$")
+"""A guide may have spaces in its name: `-> Lecture 3#dropout`."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ def read_questions(paths: Iterable[Path]) -> tuple[list[Question], list[Problem]
             name = file.relative_to(root).as_posix() if root.is_dir() else file.name
             try:
                 text = decode(read_bytes(file, suffixes=(".md", ".markdown")))
+                if is_draft(text):
+                    raise UnreadableFileError("it is a draft. Edit it, then delete its line `draft: true`.")
                 found, mistakes = parse_questions(text, name)
             except (UnreadableFileError, OSError) as error:
                 problems.append(Problem(name, 0, reason(error)))
@@ -123,14 +126,22 @@ def _without_duplicates(questions: Sequence[Question], problems: list[Problem]) 
     for question in questions:
         known = first.setdefault(question.id, question)
         if known is not question:
-            problems.append(
-                Problem(
-                    question.path,
-                    question.line,
-                    f"the id {question.id!r} is taken by {known.path}:{known.line}. Give this question another one.",
-                )
-            )
+            problems.append(taken_id(question, known))
     return list(first.values())
+
+
+def taken_id(question: Question, known: Question) -> Problem:
+    """The mistake of a question that has the id of a known one."""
+    message = f"the id {question.id!r} is taken by {known.path}:{known.line}. Give this question another one."
+    return Problem(question.path, question.line, message)
+
+
+def is_draft(text: str) -> bool:
+    """Whether the front matter of a bank says `draft: true`: nobody has looked at it yet, so its questions do not count.
+
+    Raises UnreadableFileError where the front matter cannot be parsed.
+    """
+    return split_front_matter(text)[0].get("draft") is True
 
 
 def parse_questions(text: str, path: str) -> tuple[list[Question], list[Problem]]:
