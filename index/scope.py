@@ -33,6 +33,17 @@ class Scope:
             if isinstance(value, str):
                 raise TypeError(f"{field.name} takes several values, got {value!r}. Write {field.name}=({value!r},).")
 
+    @property
+    def words(self) -> str:
+        """What it is narrowed to, to be read: `topic optimization or regularization, language zh`; empty where nothing is."""
+        parts = (
+            ("guide", self.documents),
+            ("topic", self.topics),
+            ("language", self.languages),
+            ("level", self.levels),
+        )
+        return ", ".join(f"{name} {' or '.join(values)}" for name, values in parts if values)
+
     def admits(self, one: Chunk | Document) -> bool:
         """Whether a passage, or a guide and so all of its passages, is within."""
         document_id = one.document_id if isinstance(one, Chunk) else one.id

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tutor.answers import Answer, renumber
+from tutor.modes import AnswerMode
 from tutor.settings import Settings
 from tutor.tutor import Tutor
 
@@ -58,6 +59,27 @@ def attention(q, k, v):
 ## 3. 多头注意力
 
 多头注意力把查询、键和值投影到多个子空间，并行计算注意力，再把结果拼接起来。每个头可以关注不同的位置。
+"""
+
+# More to say of one thing than a short answer holds.
+PRUNING_GUIDE = """\
+---
+title: Pruning
+topic: pruning
+---
+
+# Pruning
+
+## Magnitude pruning
+
+Magnitude pruning removes the weights with the smallest absolute value, because they change the output least. Pruned weights are
+held at zero by a mask while the others are trained further, which is called fine-tuning of the sparse network. Magnitude pruning
+in several rounds keeps more accuracy than one large cut, since the network recovers after each round. Unstructured pruning saves
+memory only in a sparse format, and saves time only on hardware that skips zeros.
+
+Magnitude pruning of a layer with few weights costs more accuracy than that of a wide layer, so thresholds are set for each layer.
+A common schedule raises the sparsity along a cubic curve, quickly at first and slowly near the end. The lottery ticket hypothesis
+says that magnitude pruning finds subnetworks that train as well alone when their first weights are restored.
 """
 
 QUESTIONS = (
@@ -223,3 +245,52 @@ def test_renumbering_drops_citations_that_nothing_uses(tutor: Tutor):
 
     assert [citation.number for citation in shorter.citations] == [1]
     assert shorter.citations[0].chunk == answer.citations[1].chunk
+
+
+@pytest.fixture
+def pruning_tutor(settings: Settings, tmp_path: Path) -> Tutor:
+    """A tutor over a guide with a long section on one thing."""
+    (tmp_path / "pruning.md").write_text(PRUNING_GUIDE, encoding="utf-8")
+    tutor = Tutor(settings.model_copy(update={"guides": (tmp_path / "pruning.md",)}))
+    tutor.update_index()
+    return tutor
+
+
+def said(answer: Answer) -> set[str]:
+    return {sentence.text for sentence in answer.sentences}
+
+
+def test_follow_up_says_what_the_conversation_has_not_shown_yet(pruning_tutor: Tutor):
+    first = pruning_tutor.ask("What is magnitude pruning?")
+    second = pruning_tutor.ask("How is magnitude pruning scheduled?", [first])
+    unaware = pruning_tutor.ask("How is magnitude pruning scheduled?")
+
+    assert said(unaware) <= said(first)
+    assert "A common schedule raises the sparsity" in second.text
+    assert len(second.sentences) >= len(unaware.sentences)
+
+
+def test_sentence_that_alone_answers_is_said_again(pruning_tutor: Tutor):
+    first = pruning_tutor.ask("Describe magnitude pruning of a network.")
+    [opening, *_] = first.sentences
+    again = pruning_tutor.ask("Why does magnitude pruning remove the smallest weights?", [first])
+
+    assert opening.text.startswith("Magnitude pruning removes the weights with the smallest")
+    assert opening.text in said(again)
+
+
+def test_answer_is_never_empty_because_all_was_shown(pruning_tutor: Tutor):
+    whole = pruning_tutor.ask("Describe magnitude pruning of a network.", detailed=True)
+    unaware = pruning_tutor.ask("Tell me about pruning and accuracy.")
+    again = pruning_tutor.ask("Tell me about pruning and accuracy.", [whole])
+
+    assert said(again) == said(unaware)
+
+
+def test_last_answer_in_another_form_and_the_same_question_are_not_kept_from_what_was_shown(pruning_tutor: Tutor):
+    first = pruning_tutor.ask("Describe magnitude pruning of a network.")
+
+    assert said(pruning_tutor.ask("Describe magnitude pruning of a network.", [first])) == said(first)
+    shorter = pruning_tutor.ask("shorter", [first])
+    assert shorter.mode is AnswerMode.SHORTER
+    assert said(shorter) <= said(first)

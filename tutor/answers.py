@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -135,12 +135,19 @@ class Unit:
 
 
 def compose_answer(
-    question: str, hits: Sequence[Hit], embedder: Embedder, idf: Callable[[str], float], *, max_words: int
+    question: str,
+    hits: Sequence[Hit],
+    embedder: Embedder,
+    idf: Callable[[str], float],
+    *,
+    max_words: int,
+    shown: Collection[str] = (),
 ) -> Quoted:
     """Answer with the sentences of the hits that say most about the question, in the order of the guides.
 
     The best section opens: guides put the answer in a section's first sentence. Others follow by relevance, as long as
-    they add something, until `max_words`.
+    they add something, until `max_words`. Sentences that the conversation has `shown` give way to new ones that say as much; where
+    there are none, they are said again.
     """
     units = [
         unit
@@ -149,7 +156,7 @@ def compose_answer(
     ]
     if not units:
         return (), ()
-    chosen = _choose(question, units, embedder, idf, max_words)
+    chosen = _choose(question, units, embedder, idf, max_words, frozenset(shown))
     return cite_units(chosen)
 
 
@@ -213,6 +220,8 @@ _ASPECTS = (
 _LABEL_CHARACTERS = 20
 _GOES_ON = re.compile(r"[a-z]|其中|这里")
 _LEAST_GAIN = 0.12
+_SHOWN = 0.3
+"""What a sentence loses that the conversation has shown, to one that says as much and is new."""
 _LEANS_ON_BEFORE = re.compile(
     r"(?:This|That|These|Those|It|They|Such|Its|Their|Here|Then|Both|Otherwise|But|So|However|Therefore|Hence)\b|这|它|因此|但|其中"
 )
@@ -243,7 +252,12 @@ def units_of(hit: Hit, rank: int, *, with_code: bool) -> list[Unit]:
 
 
 def _choose(
-    question: str, units: Sequence[Unit], embedder: Embedder, idf: Callable[[str], float], max_words: int
+    question: str,
+    units: Sequence[Unit],
+    embedder: Embedder,
+    idf: Callable[[str], float],
+    max_words: int,
+    shown: Collection[str],
 ) -> list[Unit]:
     terms = set(words(question))
     total = sum(map(idf, terms)) or 1.0
@@ -251,19 +265,22 @@ def _choose(
     asked = embedder.embed_queries([question])[0]
     best = max(unit.hit.score for unit in units)
     aspects = [cue for asks, cue in _ASPECTS if asks.search(question)]
-    relevance = np.array(
+    said = np.array([max((_says(cue, unit) for cue in aspects), default=0.0) for unit in units])
+    relevance = said + np.array(
         [
             0.5 * sum(idf(term) for term in terms & set(words(unit.text))) / total
             + 0.5 * float(vector @ asked)
             + (unit.hit.score / best - 1)
             + 0.35 * (unit.position == 0)
-            + max((_says(cue, unit) for cue in aspects), default=0.0)
             + _suits(question, unit)
             for unit, vector in zip(units, vectors, strict=True)
         ]
     )
+    is_shown = np.array([all(sentence.text in shown for sentence in unit.sentences) for unit in units])
+    # What speaks of the aspect that is asked now is worth saying again.
+    preference = relevance - _SHOWN * (is_shown & (said == 0))
     opening = [index for index, unit in enumerate(units) if unit.rank == 0 and not leans(unit)]
-    chosen = [max(opening, key=lambda index: relevance[index])] if opening else [int(np.argmax(relevance))]
+    chosen = [max(opening, key=lambda index: preference[index])] if opening else [int(np.argmax(preference))]
     sizes = [_size(unit) for unit in units]
     size = sizes[chosen[0]]
     while size < max_words:
@@ -275,8 +292,10 @@ def _choose(
             hangs = leans(unit) and not any((units[other].rank, units[other].position) == before for other in chosen)
             if index in chosen or hangs or size + sizes[index] > max_words * 1.2:
                 gain[index] = -np.inf
-        index = int(np.argmax(gain))
-        if gain[index] < _LEAST_GAIN:
+        # What was shown comes later, but no answer ends for it where another would go on.
+        wanted = np.where(gain < _LEAST_GAIN, -np.inf, gain + preference - relevance)
+        index = int(np.argmax(wanted))
+        if wanted[index] == -np.inf:
             break
         chosen.append(index)
         size += sizes[index]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,15 @@ class LanguageModel(Protocol):
         `schema` is the JSON Schema that the reply must follow; a backend that cannot hold the model to it takes it as a
         hint or passes over it (`tutor.structured` checks every reply). Raises ModelUnavailableError.
         """
+
+
+@runtime_checkable
+class InTurn(Protocol):
+    """A model that serves one request after the other."""
+
+    @property
+    def waiting(self) -> int:
+        """Requests that are served before one that comes now."""
 
 
 class ModelUnavailableError(RuntimeError):
