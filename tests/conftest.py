@@ -208,6 +208,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TUTOR_HOME", str(folder))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.delenv("TUTOR_DEBUG", raising=False)
+    # No test may write into a class's histories.
+    monkeypatch.delenv("TUTOR_DATABASE_URL", raising=False)
     return folder
 
 

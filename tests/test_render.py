@@ -1,32 +1,22 @@
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
 from corpus.chunks import Chunk, anchor
-from corpus.documents import Problem
 from corpus.questions import KeyPoint, Misconception, Question
 from index.hits import Hit, Neighbours
-from index.passage_index import IndexedDocument
 from tutor.answers import Answer, AnswerSentence, Citation
 from tutor.grading import FoundMisconception, Grade, Verdict, VerdictName
 from tutor.modes import AnswerMode
-from tutor.progress import TopicProgress
 from ui.render import (
-    MissedPoint,
     answer_markdown,
     as_typed,
-    documents_html,
     grade_markdown,
-    hints_markdown,
-    missed_markdown,
     page_markdown,
     passage_markdown,
-    progress_html,
     reason_line,
     sources_markdown,
     typed,
-    upload_markdown,
 )
 
 DROPOUT = Chunk(
@@ -264,7 +254,8 @@ def test_a_source_says_why_it_was_found_and_what_stands_around_it():
     shown = sources_markdown(asked, turn=0)
 
     assert '<small class="why">matches: Dropout, inference · likeness in meaning .71</small>' in shown
-    assert f"· before: [{BATCHNORM.heading}](#read-normalization.md--{anchor(BATCHNORM.heading)}) · after: [" in shown
+    place = f"{anchor(BATCHNORM.heading)}?line={BATCHNORM.start_line}"
+    assert f"· before: [{BATCHNORM.heading}](#read-normalization.md--{place}) · after: [" in shown
 
 
 @pytest.mark.parametrize(
@@ -338,49 +329,3 @@ def test_misconceptions_follow_up_and_model_answer_are_on_the_card():
     assert "And at inference?" in shown
     assert '<details class="model-answer">' in shown
     assert r"probability \(p\)." in shown
-
-
-def test_hints_grow_one_at_a_time():
-    assert hints_markdown(QUESTION, 0) == ""
-    assert "units" in hints_markdown(QUESTION, 1)
-    assert "**Hint 2 of 2.**" in hints_markdown(QUESTION, 2)
-
-
-# Progress and library
-
-
-def test_no_progress_says_what_to_do():
-    assert "Practice" in progress_html([], {})
-
-
-def test_progress_has_a_row_for_each_topic():
-    row = TopicProgress("gpu-cuda", attempted=2, attempts=3, score=0.5, last=datetime(2026, 11, 20, 12, tzinfo=UTC))
-    shown = progress_html([row], {"gpu-cuda": "GPU programming"})
-
-    assert "GPU programming" in shown
-    assert "50%" in shown
-    assert "2026-11-" in shown
-
-
-def test_a_missed_point_links_to_what_to_read():
-    point = MissedPoint(
-        "Dropout is off at inference.", "regularization", 2, "regularization.md", "Dropout > At inference"
-    )
-    shown = missed_markdown([point], {})
-
-    assert "missed 2 times" in shown
-    assert "(#read-regularization.md--at-inference)" in shown
-
-
-def test_titles_of_documents_are_escaped():
-    entry = IndexedDocument("", "", "<b>Guide</b>", "topic", "zh", 3)
-    shown = documents_html({"guide.md": entry})
-
-    assert "&lt;b&gt;Guide" in shown
-    assert "Chinese" in shown
-
-
-def test_a_file_that_was_left_out_is_named_with_the_reason():
-    assert "✗ Left out **notes.pdf**: .pdf files cannot" in upload_markdown(
-        [], [Problem("notes.pdf", 0, ".pdf files cannot be read yet.")]
-    )

@@ -7,26 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from corpus.documents import UnreadableFileError
 from index.passage_index import IndexDamagedError, IndexMissingError, IndexStaleError
 from tutor.grading import GradingError
 from tutor.settings import Settings
 from tutor.tutor import MAX_QUESTION_CHARACTERS, QuestionError, Tutor
-
-MESSY_UPLOAD = """\
----
-layout: page
----
-{% include header.html %}
-<div class="post">
-
-# ðŸŽ¯ Label smoothing
-
-Label smoothing mixes the one-hot target with the uniform distribution, so itâ€™s a brake on overconfident logits.
-• A smoothing of 0.1 is common.
-</div
-"""
-
 
 CHINESE_BANK = """\
 ---
@@ -214,58 +198,6 @@ def test_path_that_does_not_exist_is_named(tutor: Tutor, tmp_path: Path):
         tutor.update_index([tmp_path / "missing"])
 
 
-# Uploads
-
-
-def test_uploaded_guide_outlives_the_file(tutor: Tutor, tmp_path: Path):
-    upload = tmp_path / "label smoothing.md"
-    upload.write_text(MESSY_UPLOAD, encoding="utf-8")
-
-    report = tutor.upload_guide(upload)
-    upload.unlink()
-
-    assert report.added == ("label smoothing.md",)
-    tutor.update_index()
-    assert "it’s a brake on overconfident logits" in tutor.ask("What is label smoothing?").text
-
-
-def test_upload_that_cannot_be_read_is_refused_and_not_kept(tutor: Tutor, tmp_path: Path):
-    upload = tmp_path / "slides.pdf"
-    upload.write_bytes(b"%PDF-1.7 \0\1\2")
-    text = tmp_path / "notes.md"
-    text.write_bytes(b"\xff\xfe binary \0")
-
-    for file in (upload, text):
-        with pytest.raises(UnreadableFileError):
-            tutor.upload_guide(file)
-        assert not (tutor.settings.home / "guides" / file.name).exists()
-
-
-def test_broken_upload_does_not_take_the_place_of_a_sound_one(tutor: Tutor, tmp_path: Path):
-    upload = tmp_path / "notes.md"
-    upload.write_text(MESSY_UPLOAD, encoding="utf-8")
-    tutor.upload_guide(upload)
-    upload.write_bytes(b"\xff\xff")
-
-    with pytest.raises(UnreadableFileError):
-        tutor.upload_guide(upload)
-
-    assert (tutor.settings.home / "guides" / "notes.md").read_text(encoding="utf-8") == MESSY_UPLOAD
-    assert tutor.ask("What is label smoothing?").answered
-
-
-def test_sound_upload_is_kept_beside_a_broken_guide_of_a_like_name(tutor: Tutor, tmp_path: Path):
-    folder = tutor.settings.home / "guides"
-    folder.mkdir(parents=True)
-    (folder / "old-notes.md").write_bytes(b"\xff\xff")
-    upload = tmp_path / "notes.md"
-    upload.write_text(MESSY_UPLOAD, encoding="utf-8")
-
-    tutor.upload_guide(upload)
-
-    assert (folder / "notes.md").exists()
-
-
 # The question bank
 
 
@@ -356,20 +288,6 @@ def test_refused_attempt_leaves_no_review(tutor: Tutor):
         tutor.grade(tutor.find_question("batchnorm-count"), "  ")
 
     assert tutor.progress.reviews("me") == []
-
-
-def test_next_question_follows_what_the_learner_did(tutor: Tutor):
-    tutor.grade(tutor.find_question("dropout-train-inference"), "Dropout zeroes random activations during training.")
-
-    upcoming = tutor.next_question()
-
-    assert upcoming is not None
-    assert upcoming.id == "batchnorm-count"
-    assert tutor.next_question(topic="biology") is None
-    assert {question.id for question in tutor.interview(count=5).questions} == {
-        "batchnorm-count",
-        "dropout-train-inference",
-    }
 
 
 def test_progress_is_that_of_the_learner_of_the_settings(tutor: Tutor):

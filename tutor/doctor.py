@@ -14,8 +14,8 @@ from typing import Literal
 
 from index.passage_index import IndexDamagedError, IndexMissingError, IndexStaleError
 from index.vector_index import gpu_count
+from tutor.database import ProgressError
 from tutor.language_model import LanguageModel, Message, ModelUnavailableError
-from tutor.progress import ProgressError
 from tutor.settings import Settings
 from tutor.transformers_model import TransformersModel
 from tutor.tutor import Tutor
@@ -59,7 +59,9 @@ def diagnose(settings: Settings, *, measure: bool = False) -> Iterator[Finding]:
         reviews = tutor.progress.reviews(settings.learner)
         yield Finding("history", f"{len(reviews)} graded answers of {settings.learner!r}")
     except ProgressError as error:
-        yield Finding("history", str(error), "wrong", "Make the file writable, or move it away.")
+        yield Finding(
+            "history", str(error), "wrong", "Make the file writable or move it away; or mend TUTOR_DATABASE_URL."
+        )
 
 
 def _devices() -> Iterator[Finding]:

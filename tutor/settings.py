@@ -102,8 +102,29 @@ class Settings(BaseSettings):
     max_new_tokens: int = Field(512, ge=16, le=8192, description="Longest generated answer.")
     fetch_seconds: float = Field(60, gt=0, le=3600, description="Longest wait for a guide from the web.")
     learner: str = Field("me", min_length=1, description="Whose progress is kept.")
+    questions_a_day: int = Field(
+        30, ge=1, le=1000, description="Most questions a day that a plan to a date may ask for."
+    )
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="Where histories are kept: `postgresql://…` (the extra `postgres`) or `sqlite:///…`; none: progress.db at home.",
+    )
     host: str = Field("127.0.0.1", description="Address the page is served at.")
     port: int = Field(7860, ge=1, le=65535, description="Port the page is served at.")
+    root_path: str = Field(
+        "", description="Path or address of the page behind a proxy that takes it off, e.g. `/tutor`; none."
+    )
+    users_file: Path | None = Field(None, description="Who may log in (`tutor users`); none: the page asks nobody.")
+    failed_logins: int = Field(
+        10, ge=1, le=1000, description="Failed logins of a name from one address, in a quarter of an hour."
+    )
+    requests_at_once: int = Field(
+        3, ge=1, le=100, description="What is worked on at once for each learner who logged in."
+    )
+    requests_a_minute: int = Field(
+        120, ge=1, le=100_000, description="What the page may ask of the server for each learner who logged in."
+    )
+    max_upload_mb: int = Field(20, ge=1, le=4096, description="Largest file that can be uploaded.")
 
     @classmethod
     def settings_customise_sources(
@@ -128,9 +149,9 @@ class Settings(BaseSettings):
         return self.home / "index"
 
     @property
-    def database(self) -> Path:
-        """The learners' history."""
-        return self.home / "progress.db"
+    def database(self) -> Path | str:
+        """The learners' histories: a file of the home folder, or the URL of the database that was set."""
+        return self.database_url.get_secret_value() or self.home / "progress.db"
 
 
 def read_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - a value for any field
@@ -142,8 +163,8 @@ def read_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - a value for a
         for item in error.errors():
             name = str(item["loc"][0]) if item["loc"] else "settings"
             known = ", ".join(Settings.model_fields)
-            # Whatever was taken for a key may be one.
-            got = "" if name == "api_key" else f"Got {item['input']!r}."
+            # Whatever was taken for a key or a password may be one.
+            got = "" if name in {"api_key", "database_url"} else f"Got {item['input']!r}."
             hint = f"Known settings: {known}." if item["type"] == "extra_forbidden" else got
             lines.append(f"{name}: {item['msg']}. {hint} Set TUTOR_{name.upper()} or mend settings.toml.")
         raise SettingsError(" ".join(lines)) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,7 @@ from tutor.language_model import LanguageModel, ModelUnavailableError
 from tutor.model_catalog import make_language_model
 from tutor.model_grading import ModelGrader
 from tutor.settings import Settings
+from tutor.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class SharedParts:
         self._bank: QuestionBank | None = None
         self._named_model: tuple[LanguageModel | None, str] | None = None
         self._lock = RLock()
-        self.dice = random.Random()  # noqa: S311 - which question comes next is no secret
+        self.turns = Turns(settings.requests_at_once)
 
     @property
     def index(self) -> PassageIndex:

@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from corpus.sentences import split_sentences
 from corpus.web import FetchError, fetch_guide
 from index.build import BuildReport, Progress, build_index
 from index.duplicates import merge_near_duplicates
+from index.embedder import ModelFolderError
 from index.hits import Hit
 from index.passage_index import (
     IndexDamagedError,
@@ -45,18 +46,21 @@ from tutor.answers import (
     renumber,
 )
 from tutor.code_sandbox import run_code
+from tutor.conversations import Conversations
+from tutor.coverage import SectionCoverage, coverage
 from tutor.disputes import check_dispute, judged_again, with_dispute
 from tutor.exact import RunCode, judged_exactly
 from tutor.follow_ups import rewrite_question, standalone_question
 from tutor.generated_answers import MODEL_FAILURES, Reply, stream_from_memory, stream_generated, translated
 from tutor.grader import shipped_grader
 from tutor.grading import Grade, Verdict, completed, grade_attempt
-from tutor.interview import Interview, choose_question, start_interview
-from tutor.language_model import LanguageModel
+from tutor.interviewer import Interviewer
+from tutor.interviews import Interviews
+from tutor.language_model import InTurn, LanguageModel
 from tutor.modes import AnswerMode, Request, read_request
 from tutor.progress import (
     Exchange,
-    MissedPoint,
+    PointStanding,
     ProgressStore,
     Review,
     TopicProgress,
@@ -71,13 +75,16 @@ from tutor.rubrics import (
     reference_citation,
     rubric_remarks,
 )
+from tutor.schedule import Card, cards, due
 from tutor.settings import EXTRACTIVE, AnswerFrom, Settings
-from tutor.shared_parts import SharedParts
+from tutor.shared_parts import QuestionBank, SharedParts
 from tutor.structured import ReplyError
 
 MAX_QUESTION_CHARACTERS = 4_000
 NAMED_IN_CHINESE = 0.9
 """Share of an English question's words that the best Chinese section must hold for it to answer, whatever the encoder says."""
+MOST_CONTROL_CHARACTERS = 0.25
+"""Share of control characters up to which a message is text."""
 SAME_QUESTION = 0.75
 """Share of a bank question's words, weighted by rarity, from which a free text is taken for that question."""
 
@@ -100,12 +107,26 @@ class Tutor:
         self.settings = settings
         self.progress = ProgressStore(settings.database)
         self._shared = SharedParts(settings, model=model, search=search)
+        self._turn: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def for_learner(self, learner: str) -> Tutor:
-        """The tutor of another learner: the same index, model and question bank, another history."""
+        """The tutor of one learner of many: the same index, model and question bank, a history of their own.
+
+        It does `settings.requests_at_once` things at once for them, and raises BusyError where more is asked for.
+        """
         other = copy(self)
         other.settings = self.settings.model_copy(update={"learner": learner})
+        other._turn = partial(self._shared.turns.of, learner)
         return other
+
+    def prepare(self) -> None:
+        """Load what the first question and the first grade would wait for."""
+        try:
+            self.retrieve("dropout", count=1)
+        except (IndexMissingError, IndexStaleError, IndexDamagedError, ModelFolderError):
+            return  # said where somebody asks
+        for question in self.questions[:1]:
+            self._judge_offline(question, question.prompt)
 
     # The index
 
@@ -152,17 +173,6 @@ class Tutor:
             restore=paths,
             progress=progress,
         )
-
-    def upload_guide(self, file: Path, *, progress: Progress = lambda _stage, _done, _total: None) -> BuildReport:
-        """Copy a guide into the home folder and index it, so that it outlives the uploaded file.
-
-        Raises UnreadableFileError for one that cannot be read, before anything is copied.
-        """
-        read_document(file, file.name)
-        folder = self.settings.home / "guides"
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, folder / file.name)
-        return self.update_index([folder / file.name], progress=progress)
 
     def fetch_guide(self, url: str) -> Path:
         """Fetch a guide from the public web into the home folder, ready to be indexed.
@@ -249,6 +259,18 @@ class Tutor:
         stop: Event | None = None,
     ) -> Iterator[Answer]:
         """The answer as it grows; the last one is complete and is the one that is kept."""
+        with self._turn():
+            yield from self._stream_answer(question, history, detailed, answer_from, within, stop)
+
+    def _stream_answer(
+        self,
+        question: str,
+        history: Sequence[Answer],
+        detailed: bool,
+        answer_from: AnswerFrom | None,
+        within: Scope,
+        stop: Event | None,
+    ) -> Iterator[Answer]:
         started = time.perf_counter()
         asked = checked_question(question)
         request = read_request(asked)
@@ -258,13 +280,14 @@ class Tutor:
         hits = self.retrieve(standalone, count=self.settings.hit_count, within=within, merged=True, before=before)
         retrieved = time.perf_counter()
         confidence = self.retriever.confidence(standalone, hits)
+        narrowed = (f"Searched only in {within.words}.",) if within.words else ()
         answer = Answer(
             asked,
             standalone,
             confidence=round(confidence, 4),
             model=self.model_name,
             mode=AnswerMode.DEEPER if detailed else request.mode,
-            notes=self.retriever.notes(standalone),
+            notes=(*self.retriever.notes(standalone), *narrowed),
         )
         if confidence >= self.settings.answer_threshold:
             with closing(self._answers(answer, hits, history, detailed=detailed, within=within, stop=stop)) as growing:
@@ -295,6 +318,11 @@ class Tutor:
         return rewrite_question(request.question, earlier, self.model, stop=stop)
 
     @property
+    def waiting(self) -> int:
+        """Requests that the model serves before one that comes now; 0 where nothing has to wait."""
+        return self.model.waiting if isinstance(self.model, InTurn) else 0
+
+    @property
     def model_name(self) -> str:
         """What answers are signed with."""
         return self.model.name if self.model else EXTRACTIVE
@@ -314,7 +342,7 @@ class Tutor:
         elif answer.mode is AnswerMode.IN_CHINESE:
             yield self._in_chinese(answer, hits, within, stop)
         elif self.model is None or detailed:
-            yield self._quoted(answer, hits)
+            yield self._quoted(answer, hits, history)
         else:
             yield from self._written(answer, hits, history, self.model, stop)
 
@@ -349,13 +377,16 @@ class Tutor:
             yield replace(written, notes=(*written.notes, f"The answer breaks off: {failure}")) if failure else written
         elif not reply.is_declined or failure:
             why = failure or f"What {model.name} wrote is not borne out by the guides."
-            quoted = self._quoted(answer, hits)
+            quoted = self._quoted(answer, hits, history)
             yield replace(quoted, notes=(*quoted.notes, f"{why} These are the guides' own words."))
         else:
             yield answer
 
-    def _quoted(self, answer: Answer, hits: Sequence[Hit]) -> Answer:
-        """The answer in the guides' own sentences, in the form that was asked for as far as they have it."""
+    def _quoted(self, answer: Answer, hits: Sequence[Hit], history: Sequence[Answer] = ()) -> Answer:
+        """The answer in the guides' own sentences, in the form that was asked for as far as they have it.
+
+        To a new question, what the `history` has not shown comes first.
+        """
         index = self.index
         quoted, notes = None, answer.notes
         if answer.mode is AnswerMode.WORKED_EXAMPLE:
@@ -372,7 +403,12 @@ class Tutor:
         if quoted is None or not quoted[0]:
             limit = SHORTEST_ANSWER_WORDS if answer.mode is AnswerMode.SHORTER else SHORT_ANSWER_WORDS
             quoted = compose_answer(
-                answer.standalone_question, hits, index.embedder, index.keywords.idf, max_words=limit
+                answer.standalone_question,
+                hits,
+                index.embedder,
+                index.keywords.idf,
+                max_words=limit,
+                shown=_shown(answer, history),
             )
         if answer.mode is AnswerMode.DEEPER and quoted[1]:
             # "More" is the section that the short answer opens with, not the one that search put first.
@@ -488,6 +524,10 @@ class Tutor:
         """What was left out of the bank, with the reason."""
         return self._shared.bank.problems
 
+    def read_bank(self) -> QuestionBank:
+        """Read the question bank anew from its files, for all learners."""
+        return self._shared.read_bank()
+
     def search_questions(self, *, topic: str = "", level: str = "", search: str = "") -> list[Question]:
         """Questions of a topic and level; with `search`, those that share words with it, best first."""
         found = [
@@ -529,17 +569,42 @@ class Tutor:
             best = max(best, sum(map(idf, asked & given)) / everything if everything else 0.0)
         return best
 
-    def next_question(self, *, topic: str = "", level: str = "", exclude: Collection[str] = ()) -> Question | None:
-        """A question the learner has not had, else the one they did worst; None where none fits."""
-        reviews = self.progress.reviews(self.settings.learner)
-        return choose_question(
-            self.questions, reviews, topic=topic, level=level, exclude=exclude, dice=self._shared.dice
+    @property
+    def conversations(self) -> Conversations:
+        """The learner's conversations in the chat."""
+        return Conversations(self.settings.learner, self.progress)
+
+    @property
+    def interviews(self) -> Interviews:
+        """The learner's interviews."""
+        return Interviews(
+            learner=self.settings.learner,
+            store=self.progress,
+            bank=self.questions,
+            interviewer=Interviewer(
+                judge=self.judge,
+                judge_offline=self._judge_offline,
+                judge_dispute=self.judge_dispute,
+                cite=self.cite_section,
+                explain=self._explain,
+            ),
+            is_bilingual=self._shared.model_grader is not None,
         )
 
-    def interview(self, *, topic: str = "", level: str = "", count: int) -> Interview:
-        """A new interview of up to `count` questions."""
-        reviews = self.progress.reviews(self.settings.learner)
-        return start_interview(self.questions, reviews, topic=topic, level=level, count=count, dice=self._shared.dice)
+    def _explain(self, question: str) -> list[Citation]:
+        """The guides' own sentences that answer a question, each with its passage; none where they do not cover it."""
+        hits = self.retrieve(question, count=self.settings.hit_count, merged=True)
+        if self.retriever.confidence(question, hits) < self.settings.answer_threshold:
+            return []
+        sentences, citations = compose_answer(
+            question, hits, self.index.embedder, self.index.keywords.idf, max_words=SHORT_ANSWER_WORDS
+        )
+        passages = {citation.number: citation for citation in citations}
+        return [
+            replace(passages[sentence.citations[0]], quote=sentence.text)
+            for sentence in sentences
+            if sentence.citations and sentence.kind == "prose"
+        ]
 
     # Grading
 
@@ -554,8 +619,9 @@ class Tutor:
 
     def judge(self, question: Question, attempt: str) -> Grade:
         """The grade of an attempt, kept nowhere. Raises GradingError for an attempt that cannot be judged."""
-        grade = self._judge_offline(question, attempt)
-        return self._shared.model_grader.grade(grade) if self._shared.model_grader else grade
+        with self._turn():
+            grade = self._judge_offline(question, attempt)
+            return self._shared.model_grader.grade(grade) if self._shared.model_grader else grade
 
     def _judge_offline(self, question: Question, attempt: str) -> Grade:
         def cite(section: str, text: str) -> Citation | None:
@@ -583,11 +649,16 @@ class Tutor:
 
         Raises GradingError for a point that was made or was not judged, and for an argument that is none.
         """
-        check_dispute(grade, number, argument)
-        again, reason = self._judged_again(grade, number, argument)
-        disputed = with_dispute(grade, number, argument, again, reason)
+        disputed = self.judge_dispute(grade, number, argument)
         self._keep(disputed, learner or self.settings.learner, 0)
         return disputed
+
+    def judge_dispute(self, grade: Grade, number: int, argument: str) -> Grade:
+        """What `dispute` returns, kept nowhere."""
+        check_dispute(grade, number, argument)
+        with self._turn():
+            again, reason = self._judged_again(grade, number, argument)
+        return with_dispute(grade, number, argument, again, reason)
 
     def _judged_again(self, grade: Grade, number: int, argument: str) -> tuple[Verdict, str]:
         again, reason = judged_again(grade, number, argument, self._judge_offline)
@@ -666,9 +737,35 @@ class Tutor:
         """How the learner stands in each topic, weakest first."""
         return progress_by_topic(self.progress.reviews(self.settings.learner))
 
-    def most_missed(self) -> list[MissedPoint]:
+    def most_missed(self) -> list[PointStanding]:
         """The key points the learner left open most often and still does."""
         return most_missed(self.progress.reviews(self.settings.learner))
+
+    def cards(self) -> dict[str, Card]:
+        """How well the learner remembers each question of the bank that they were asked."""
+        known = {question.id for question in self.questions}
+        replayed = cards(self.progress.reviews(self.settings.learner))
+        return {name: card for name, card in replayed.items() if name in known}
+
+    def due(self, now: datetime) -> list[Card]:
+        """What is to be asked again by the end of the day of `now`, in its time zone; the least remembered first."""
+        return due(self.cards(), now)
+
+    def coverage(self) -> list[SectionCoverage]:
+        """How the learner stands in each section of the guides."""
+        return coverage(self.index.by_section, self.questions, self.progress.reviews(self.settings.learner))
+
+
+def _shown(answer: Answer, history: Sequence[Answer]) -> frozenset[str]:
+    """Sentences that the conversation has shown; none where the last answer is wanted again or in another form."""
+    if answer.mode is not AnswerMode.PLAIN:
+        return frozenset()
+    return frozenset(
+        sentence.text
+        for earlier in history
+        if earlier.standalone_question != answer.standalone_question
+        for sentence in earlier.sentences
+    )
 
 
 def _asked_before(request: Request, history: Sequence[Answer]) -> str:
@@ -686,8 +783,13 @@ def checked_question(question: str) -> str:
     # What the terminal could not decode arrives as lone surrogates, which no file or database takes.
     if re.search(r"[\ud800-\udfff]", text):
         raise QuestionError("The question is not UTF-8 text. Convert it first, e.g. with iconv.")
+    # One or two slip in where text is copied; a file that was pasted is full of them.
+    if len(re.findall(r"[\x00-\x08\x0e-\x1f]", text)) > MOST_CONTROL_CHARACTERS * len(text):
+        raise QuestionError("The question is binary, not text. Paste the text that you want to ask about.")
     if not any(char.isalnum() for char in text):
-        raise QuestionError("The question is empty. Ask something, e.g. “What does BatchNorm do at inference?”")
+        raise QuestionError(
+            "The question is empty, or has no word in it. Ask something, e.g. “What does BatchNorm do at inference?”"
+        )
     if len(text) > MAX_QUESTION_CHARACTERS:
         raise QuestionError(
             f"The question has {len(text):,} characters. Expected at most {MAX_QUESTION_CHARACTERS:,}: ask one thing at a time."

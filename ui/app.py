@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import html
+import os
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple
 
 import gradio as gr
 import typer
+from starlette.middleware import Middleware
 
 from index.passage_index import IndexMissingError
 from tutor.tutor import Tutor
-from ui.ask_tab import AskHandlers, build_ask_tab
+from tutor.users import UserFile
+from ui.ask_tab import SHOW_LAST_TURN, build_ask_tab
+from ui.gate import FAILED_LOGIN_MINUTES, Gate, Logins
+from ui.interview_tab import FOCUS_ANSWER, build_interview_tab
 from ui.library_tab import build_library_tab
-from ui.page import INDEX_ERRORS, known_errors_shown
-from ui.practice_tab import build_practice_tab
+from ui.page import INDEX_ERRORS, editor_tutor, known_errors_shown, learner_tutor
 from ui.progress_tab import build_progress_tab
+from ui.quality_tab import build_quality_tab
 from ui.render import typed
 
 _FOLDER = Path(__file__).parent
@@ -25,6 +33,11 @@ _HEADER = """\
   <h1>Interview Tutor</h1>
   <p>Ask, practise and be graded for deep-learning interviews. Every answer names its source.</p>
 </header>"""
+_ACCOUNT = "<p>Logged in as <b>{name}</b> · <a href='logout'>Log out</a></p>"
+_LOGIN_NOTE = (
+    "Your instructor gives you a name and a password. Somebody who mistypes them too often is not let in for "
+    f"{FAILED_LOGIN_MINUTES} minutes, even with the right ones."
+)
 _SYSTEM_FONTS = (
     "system-ui",
     "-apple-system",
@@ -37,7 +50,8 @@ _SYSTEM_FONTS = (
     "sans-serif",
 )
 _CODE_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Noto Sans Mono", "monospace")
-MAX_UPLOAD = "20mb"
+_WAITING = 1_000
+"""Clicks that may wait: each of 50 learners who open the page at once brings half a dozen."""
 
 
 class TroubleView(NamedTuple):
@@ -58,7 +72,7 @@ class IndexHandlers:
         trouble = index_trouble(self.tutor)
         return TroubleView(gr.Column(visible=bool(trouble)), trouble)
 
-    def mend(self, progress: gr.Progress = gr.Progress()) -> TroubleView:  # noqa: B008
+    def mend(self, request: gr.Request, progress: gr.Progress = gr.Progress()) -> TroubleView:  # noqa: B008
         """Build the index anew from the guides."""
 
         def show(stage: str, done: int, total: int) -> None:
@@ -66,10 +80,17 @@ class IndexHandlers:
 
         with known_errors_shown():
             try:
-                self.tutor.update_index(rebuild=True, progress=show)
+                editor_tutor(self.tutor, request).update_index(rebuild=True, progress=show)
             except (ValueError, OSError) as error:
                 raise gr.Error(str(error), print_exception=False) from error
         return self.look()
+
+    def greet(self, request: gr.Request) -> gr.HTML:
+        """Who is logged in, with the way out; nothing where nobody needs to be."""
+        if self.tutor.settings.users_file is None:
+            return gr.HTML(visible=False)
+        name = html.escape(learner_tutor(self.tutor, request).settings.learner)
+        return gr.HTML(_ACCOUNT.format(name=name), visible=True)
 
 
 def index_trouble(tutor: Tutor) -> str:
@@ -88,6 +109,7 @@ def build_app(tutor: Tutor) -> gr.Blocks:
     app = gr.Blocks(title="Interview Tutor", analytics_enabled=False, delete_cache=(3600, 86400))
     with app:
         gr.HTML(_HEADER, elem_id="header", js_on_load=None)
+        account = gr.HTML(visible=False, elem_id="account", js_on_load=None)
         with gr.Column(visible=False, elem_id="trouble") as banner:
             message = gr.Markdown()
             mend = gr.Button("Build the index now", variant="primary", scale=0, min_width=180)
@@ -96,25 +118,38 @@ def build_app(tutor: Tutor) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Chat", id="chat"):
                 asking = build_ask_tab(tutor)
-            with gr.Tab("Practice", id="practice"):
-                practice = build_practice_tab(tutor)
+            with gr.Tab("Interview", id="interview"):
+                interview = build_interview_tab(tutor)
             with gr.Tab("Progress", id="progress") as progress_tab:
                 progress = build_progress_tab(tutor)
             with gr.Tab("Library", id="library") as library_tab:
                 library = build_library_tab(tutor)
+            with gr.Tab("Quality", id="quality") as quality_tab:
+                quality = build_quality_tab(tutor)
         links = gr.HTML(js_on_load=(_FOLDER / "page.js").read_text(encoding="utf-8"), elem_id="links")
 
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         trouble = IndexHandlers(tutor)
         app.load(trouble.look, None, [banner, message], **quiet)
+        app.load(trouble.greet, None, account, **quiet)
         mended = mend.click(trouble.mend, None, [banner, message], show_progress_on=message, api_visibility="private")
         for event in (mended.then, app.load, library_tab.select):
             event(library.handlers.refresh, None, list(library.view), **quiet)
-        mended.then(practice.handlers.refresh_topics, None, practice.topic, **quiet)
-        for event in (practice.graded.then, app.load, progress_tab.select):
-            event(progress.handlers.refresh, None, list(progress.view), **quiet)
-        links.show_source(AskHandlers(tutor).show_source, asking.conversation, asking.sources, **quiet)
-        links.read_guide(library.handlers.open_link, None, [tabs, library.choice, library.text], **quiet)
+        bank_changes: tuple[Any, ...] = (mended.then, app.load, *library.changes)
+        for event in bank_changes:
+            event(interview.handlers.look, None, list(interview.setup), **quiet)
+            restored = event(asking.list_handlers.restore, asking.conversation, list(asking.opened), **quiet)
+            restored.then(None, js=SHOW_LAST_TURN)
+        shown = progress_tab.select(progress.handlers.refresh, progress.dates, list(progress.view), **quiet)
+        shown.then(progress.handlers.plan, **progress.planning)
+        quality_tab.select(quality.handlers.refresh, quality.choice, list(quality.view), **quiet)
+        links.show_source(asking.handlers.show_source, asking.conversation, asking.sources, **quiet)
+        chosen = links.choose_day(progress.handlers.choose_day, progress.dates, progress.dates, **quiet)
+        chosen.then(progress.handlers.plan, **progress.planning)
+        links.save(progress.handlers.save, None, progress.parcel, **quiet)
+        practised = links.practise(interview.handlers.practise, None, [tabs, *interview.room], **quiet)
+        practised.success(None, js=FOCUS_ANSWER)
+        links.read_guide(library.handlers.open_link, None, [tabs, *library.reading], **quiet)
     return app
 
 
@@ -127,17 +162,36 @@ def theme() -> gr.themes.Base:
         radius_size=gr.themes.sizes.radius_md,
         font=list(_SYSTEM_FONTS),
         font_mono=list(_CODE_FONTS),
+    ).set(
+        # Gradio's own grey and its buttons are too pale to be read; the login knows no style but this.
+        block_info_text_color="*neutral_500",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_800",
+        button_primary_text_color="white",
+        button_primary_text_color_dark="white",
     )
 
 
 def start(tutor: Tutor, *, host: str, port: int) -> gr.Blocks:
     """Serve the page in the background. Raises OSError, naming the port, where it cannot be had."""
     _check_address(host, port)
+    settings = tutor.settings
+    logins = (
+        Logins(UserFile(settings.users_file), failed_logins=settings.failed_logins) if settings.users_file else None
+    )
+    # After every click Gradio makes a table of its last ten thousand clicks, for a monitor that is switched off here.
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(sys.maxsize)
     app = build_app(tutor)
-    app.queue(default_concurrency_limit=8, max_size=100)
+    app.queue(default_concurrency_limit=8, max_size=_WAITING, api_open=False)
     app.launch(
         server_name=host,
         server_port=port,
+        root_path=settings.root_path or None,
+        auth=logins.check if logins else None,  # type: ignore[arg-type]  # Gradio awaits it, and does not say so
+        auth_message=_LOGIN_NOTE,
+        app_kwargs={"middleware": [Middleware(Gate, requests_a_minute=settings.requests_a_minute)]},
         prevent_thread_lock=True,
         quiet=True,
         share=False,
@@ -148,7 +202,7 @@ def start(tutor: Tutor, *, host: str, port: int) -> gr.Blocks:
         run_history=False,
         enable_monitoring=False,
         footer_links=["settings"],
-        max_file_size=MAX_UPLOAD,
+        max_file_size=f"{settings.max_upload_mb}mb",
         theme=theme(),
         css_paths=_FOLDER / "style.css",
     )
@@ -173,5 +227,6 @@ def _check_address(host: str, port: int) -> None:
 def launch(tutor: Tutor, *, host: str, port: int) -> None:
     """Serve the page until interrupted. Raises OSError, naming the port, where it cannot be had."""
     app = start(tutor, host=host, port=port)
+    Thread(target=tutor.prepare, daemon=True).start()
     typer.echo(f"Interview Tutor is at {app.local_url}  (Ctrl+C ends it)")
     app.block_thread()

@@ -10,23 +10,19 @@ from __future__ import annotations
 import html
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from urllib.parse import quote as url_quote
+from urllib.parse import unquote
 
 from corpus.chunks import Chunk, anchor
-from corpus.documents import Document, Problem
 from corpus.questions import Question
 from corpus.sentences import split_sentences
-from index.build import BuildReport
 from index.hits import Hit, typed_words
-from index.passage_index import IndexedDocument
 from tutor.answers import NOT_IN_THE_GUIDES, Answer, AnswerSentence, Citation
 from tutor.grading import FoundMisconception, Grade, Verdict, VerdictName
 from tutor.injections import without_instructions
 from tutor.modes import AnswerMode
-from tutor.progress import MissedPoint, TopicProgress
 from tutor.settings import EXTRACTIVE
 
 VERDICT_LABELS: Mapping[VerdictName, str] = {
@@ -39,6 +35,8 @@ VERDICT_LABELS: Mapping[VerdictName, str] = {
 
 # Text of guides never holds these characters of the private use area: they carry tags safely through the escaping.
 _MARK_OPEN, _MARK_CLOSE, _BLOCK_OPEN, _BLOCK_CLOSE = "\ue000", "\ue001", "\ue002", "\ue003"
+HERE = "\ue004"
+"""Stands for the place in a guide that a link leads to."""
 _TAGS = {
     _MARK_OPEN: "<mark>",
     _MARK_CLOSE: "</mark>",
@@ -55,25 +53,49 @@ _CODE_OR_FORMULA = re.compile(
 )
 _TAG_START = re.compile(r"<(?=[A-Za-z/!?])")
 _LINK_TARGET = re.compile(r"\]\((?P<target>[^()\s]*)(?P<title>\s+\"[^\"]*\")?\)")
+_PICTURE = re.compile(r"!\[(?P<alt>[^\]\n]*)\]\((?P<target>[^()\s]+)(?:\s+\"[^\"\n]*\")?\)")
 _MARKDOWN_SIGN = re.compile(r"([\\*_#~\[\]|>])")
 
+
+Picture = Callable[[str], str]
+"""The address at which a picture is served, by the path that a guide gives it; empty where there is no such picture."""
+LINK_QUOTE_CHARACTERS = 500
+"""Of the words to be marked that a link into a guide carries at most."""
 
 # Text of guides, models and learners
 
 
-def page_markdown(text: str, *, document_id: str = "", plain: bool = False) -> str:
+def page_markdown(text: str, *, document_id: str = "", plain: bool = False, picture: Picture | None = None) -> str:
     """Markdown that the page can show: formulas delimited for KaTeX, HTML escaped, links kept on this page.
 
     `document_id` is the guide that relative links start from. `plain` shows Markdown signs outside of code and formulas
-    as they are, for words that were not written as Markdown.
+    as they are, for words that were not written as Markdown. Without `picture` a picture is named, not shown.
     """
     pieces, end = [], 0
     for match in _CODE_OR_FORMULA.finditer(text):
-        pieces.append(_prose(text[end : match.start()], document_id, plain=plain))
+        pieces.append(_with_pictures(text[end : match.start()], document_id, plain, picture))
         pieces.append(_code_or_formula(match))
         end = match.end()
-    pieces.append(_prose(text[end:], document_id, plain=plain))
+    pieces.append(_with_pictures(text[end:], document_id, plain, picture))
     return "".join(pieces)
+
+
+def _with_pictures(text: str, document_id: str, plain: bool, picture: Picture | None) -> str:
+    """Prose with the pictures that lie beside the guide; what lies elsewhere would be fetched from there, so it is named."""
+    if picture is None:
+        return _prose(text, document_id, plain=plain)
+    pieces, end = [], 0
+    for match in _PICTURE.finditer(text):
+        if re.match(r"[a-z][a-z0-9+.-]*:|//", match["target"], re.IGNORECASE):
+            continue
+        pieces.append(_prose(text[end : match.start()], document_id, plain=plain))
+        address, what = picture(match["target"]), _attribute(match["alt"])
+        missing = html.escape(f"{what} ({unquote(match['target'])})".strip())
+        pieces.append(
+            f"![{what}]({address})" if address else f'<span class="missing">Picture missing: {missing}</span>'
+        )
+        end = match.end()
+    return "".join((*pieces, _prose(text[end:], document_id, plain=plain)))
 
 
 def _code_or_formula(match: re.Match[str]) -> str:
@@ -108,9 +130,24 @@ def _page_target(target: str, document_id: str) -> str:
     return read_link(other, section)
 
 
-def read_link(document_id: str, section: str = "") -> str:
-    """The link by which the page opens a guide, at a section's anchor."""
-    return "#read-" + url_quote(f"{document_id}--{section}" if section else document_id)
+def read_link(document_id: str, section: str = "", *, line: int = 0, quote: str = "") -> str:
+    """The link by which the page opens a guide: at a section's anchor, a line (1-based), with a quote of it marked."""
+    # Two hyphens part guide and section, so a guide's own are written otherwise.
+    path = url_quote(document_id).replace("--", "%2D%2D") + (f"--{url_quote(section)}" if section else "")
+    wanted = [f"line={line}"] if line else []
+    if quote.strip():
+        wanted.append(f"quote={url_quote(_short_quote(quote), safe='')}")
+    return f"#read-{path}" + (f"?{'&'.join(wanted)}" if wanted else "")
+
+
+def _short_quote(quote: str) -> str:
+    """As many lines of a quote as a link should carry, each of them a sentence; part of the first where that is longer."""
+    kept = ""
+    for line in filter(None, map(str.strip, quote.split("\n"))):
+        if kept and len(kept) + len(line) > LINK_QUOTE_CHARACTERS:
+            break
+        kept = f"{kept}\n{line}" if kept else line
+    return kept[:LINK_QUOTE_CHARACTERS]
 
 
 def said(text: str) -> str:
@@ -322,7 +359,9 @@ def _source_card(
             f"<small>{html.escape(path)} · {html.escape(place)}</small></span></summary>",
             *([f'<small class="why">{html.escape(reason_line(hit, question))}</small>'] if hit else []),
             passage_markdown(chunk, quote),
-            " · ".join((f"[Open the guide here]({_section_link(chunk)})", *(_neighbour_links(hit) if hit else ()))),
+            " · ".join(
+                (f"[Open the guide here]({section_link(chunk, quote)})", *(_neighbour_links(hit) if hit else ()))
+            ),
             "</details>",
         )
     )
@@ -331,17 +370,28 @@ def _source_card(
 def _neighbour_links(hit: Hit) -> Iterator[str]:
     for place, chunk in (("before", hit.around.before), ("after", hit.around.after)):
         if chunk:
-            yield f"{place}: [{_line(chunk.heading)}]({_section_link(chunk)})"
+            yield f"{place}: [{_line(chunk.heading)}]({section_link(chunk)})"
 
 
-def _section_link(chunk: Chunk) -> str:
-    return read_link(chunk.document_id, anchor(chunk.heading))
+def section_link(chunk: Chunk, quote: str = "") -> str:
+    """The link by which the page opens a guide at a passage, with a quote of it marked."""
+    return read_link(chunk.document_id, anchor(chunk.heading), line=chunk.start_line, quote=quote)
 
 
 def passage_markdown(chunk: Chunk, quote: str = "") -> str:
     """A passage as the page shows it, with the quoted sentences marked."""
     marked = mark_quote(chunk.text, quote) if quote.strip() else chunk.text
-    text = page_markdown(marked, document_id=chunk.document_id)
+    return tagged(page_markdown(marked, document_id=chunk.document_id))
+
+
+def tagged(text: str, *, visit: int = 0) -> str:
+    """Shown Markdown with its marks as tags. `HERE`, or the first mark where it is not in there, gets the id `visit-…`."""
+    here = f' id="visit-{visit}"'
+    if HERE in text:
+        text = text.replace(HERE, f'<span class="visit"{here}></span>')
+    elif visit:
+        first = f"[{_MARK_OPEN}{_BLOCK_OPEN}]"
+        text = re.sub(first, lambda match: _TAGS[match[0]].replace(">", f"{here}>"), text, count=1)
     return re.sub("[\ue000-\ue003]", lambda match: _TAGS[match[0]], text)
 
 
@@ -388,51 +438,53 @@ def _loose(text: str) -> re.Pattern[str]:
     return re.compile(r"[\s>]+".join(map(re.escape, text.split())))
 
 
-# Practice
+# Questions and grades
 
 
-def question_markdown(question: Question, topic: str) -> str:
-    """The question as the interviewer asks it."""
-    about = f'<p class="about">{html.escape(topic)} · {question.level} · {question.kind}</p>'
+def question_markdown(question: Question) -> str:
+    """The question as the interviewer asks it, and below it in the other language."""
     translation = f'<p class="translation">{html.escape(question.translation)}</p>' if question.translation else ""
-    return "\n\n".join(filter(None, (about, f"## {page_markdown(question.prompt)}", translation)))
+    return "\n\n".join(filter(None, (f"## {page_markdown(question.prompt)}", translation)))
 
 
-def hints_markdown(question: Question, count: int) -> str:
-    """The first hints of a question."""
-    lines = [
-        f"**Hint {number} of {len(question.hints)}.** {page_markdown(hint)}"
-        for number, hint in enumerate(question.hints[:count], start=1)
-    ]
-    return "\n\n".join(lines)
+def grade_markdown(grade: Grade, *, withheld: int = 0) -> str:
+    """The grade card: score, a row for each key point, misconceptions, feedback, follow-up, and the model answer folded.
 
-
-def grade_markdown(grade: Grade) -> str:
-    """The grade card: score, a row for each key point, misconceptions, feedback, follow-up, and the model answer folded."""
+    `withheld` is the number of a key point whose words are not to be shown yet.
+    """
     parts = [
-        _score(grade),
+        score_bar(grade.score),
         page_markdown(grade.feedback),
         "### Key points",
-        *(_verdict_row(verdict, number) for number, verdict in enumerate(grade.verdicts, start=1)),
+        *(
+            _verdict_row(verdict, number, is_withheld=number == withheld)
+            for number, verdict in enumerate(grade.verdicts, start=1)
+        ),
     ]
     if grade.misconceptions:
         parts.append("### Misconceptions")
         parts.extend(_misconception(found, number) for number, found in enumerate(grade.misconceptions, start=1))
     if grade.follow_up:
         parts.extend(("### Follow-up question", said(grade.follow_up)))
-    parts.append(
-        '<details class="model-answer">\n<summary>Model answer</summary>\n\n'
-        f"{page_markdown(grade.question.answer)}\n\n</details>"
-    )
+    parts.append(model_answer(grade.question))
     return "\n\n".join(parts)
 
 
-def _score(grade: Grade) -> str:
-    if grade.score is None:
+def model_answer(question: Question, *, is_open: bool = False) -> str:
+    """The model answer, behind a fold."""
+    return (
+        f'<details class="model-answer"{" open" if is_open else ""}>\n<summary>Model answer</summary>\n\n'
+        f"{page_markdown(question.answer)}\n\n</details>"
+    )
+
+
+def score_bar(score: float | None) -> str:
+    """A score from 0 to 1 in figures and as a bar."""
+    if score is None:
         return '<div class="score"><span class="points">Not judged</span></div>'
     return (
-        f'<div class="score"><span class="points">{grade.score:.0%}</span>'
-        f'<span class="bar"><span class="fill {_band(grade.score)}" style="width:{grade.score:.0%}"></span></span></div>'
+        f'<div class="score"><span class="points">{score:.0%}</span>'
+        f'<span class="bar"><span class="fill {_band(score)}" style="width:{score:.0%}"></span></span></div>'
     )
 
 
@@ -440,11 +492,12 @@ def _band(score: float) -> str:
     return "high" if score >= 0.7 else "middle" if score >= 0.4 else "low"
 
 
-def _verdict_row(verdict: Verdict, number: int) -> str:
+def _verdict_row(verdict: Verdict, number: int, *, is_withheld: bool = False) -> str:
+    text = "<em>The follow-up asks for this one.</em>" if is_withheld else page_markdown(verdict.key_point.text)
     uncertain = ' <span class="badge uncertain">? Uncertain</span>' if verdict.doubt else ""
     rows = [
-        f'<div class="verdict {verdict.verdict}">',
-        f'<span class="badge">{VERDICT_LABELS[verdict.verdict]}</span>{uncertain} {page_markdown(verdict.key_point.text)} '
+        f'<div class="verdict {verdict.verdict}{" disputed" if verdict.dispute else ""}">',
+        f'<span class="badge">{VERDICT_LABELS[verdict.verdict]}</span>{uncertain} {text} '
         f'<small class="weight">weight {verdict.key_point.weight:g}</small>',
     ]
     if verdict.evidence:
@@ -454,8 +507,8 @@ def _verdict_row(verdict: Verdict, number: int) -> str:
     if verdict.dispute:
         before = VERDICT_LABELS[verdict.dispute.before.verdict]
         rows.append(f"Disputed (it was {before}): “{said(verdict.dispute.argument)}” {said(verdict.dispute.reason)}")
-    if verdict.citation:
-        rows.append(_cited(verdict.citation, f"point-{number}"))
+    if verdict.citation and not is_withheld:
+        rows.append(cited(verdict.citation, f"point-{number}"))
     return "\n\n".join((*rows, "</div>"))
 
 
@@ -466,117 +519,29 @@ def _misconception(found: FoundMisconception, number: int) -> str:
         f"> You said: “{said(found.evidence)}”",
     ]
     if found.citation:
-        rows.append(_cited(found.citation, f"misconception-{number}"))
+        rows.append(cited(found.citation, f"misconception-{number}"))
     return "\n\n".join((*rows, "</div>"))
 
 
-def _cited(citation: Citation, identifier: str) -> str:
+def cited(citation: Citation, identifier: str) -> str:
+    """The passage behind a point, folded, with the link that opens its guide."""
     return _source_card(citation.chunk, citation.quote, identifier, "", is_open=False)
 
 
-# Progress
+# Small pieces
 
 
-def progress_html(topics: Sequence[TopicProgress], titles: Mapping[str, str]) -> str:
-    """How the learner stands, a row for each topic, weakest first; what to do where there is nothing yet."""
-    if not topics:
-        return (
-            '<p class="empty">No graded answers yet. Open <b>Practice</b>, get a question and answer it: '
-            "your score by topic and what to read again will stand here.</p>"
-        )
-    rows = "".join(
-        f"<tr><th scope='row'>{html.escape(topic_label(item.topic, titles))}</th><td>{item.attempted}</td>"
-        f"<td>{item.attempts}</td><td>{_score_cell(item.score)}</td><td>{_day(item.last)}</td></tr>"
-        for item in topics
-    )
-    return (
-        "<table class='plain'><caption>By topic, weakest first</caption><thead><tr><th scope='col'>Topic</th>"
-        "<th scope='col'>Questions</th><th scope='col'>Attempts</th><th scope='col'>Score</th>"
-        f"<th scope='col'>Last</th></tr></thead><tbody>{rows}</tbody></table>"
-    )
-
-
-def _score_cell(score: float) -> str:
+def score_cell(score: float) -> str:
+    """A score of a table."""
     return (
         f"<span class='cell'><span class='bar'><span class='fill {_band(score)}' style='width:{score:.0%}'></span></span>"
         f"{score:.0%}</span>"
     )
 
 
-def _day(moment: datetime) -> str:
-    return f"{moment.astimezone():%Y-%m-%d}"
-
-
-def missed_markdown(points: Sequence[MissedPoint], titles: Mapping[str, str]) -> str:
-    """The points to study next, each with the section to read; empty where there are none."""
-    if not points:
-        return ""
-    lines = []
-    for point in points:
-        times = "once" if point.times == 1 else f"{point.times} times"
-        path = point.heading_path.replace(" > ", " › ")
-        read = f" [Read: {_line(path)}]({_missed_link(point)})" if _missed_link(point) else ""
-        lines.append(
-            f"- {page_markdown(point.text)} <small>{_line(topic_label(point.topic, titles))}, missed {times}.</small>{read}"
-        )
-    return "\n".join(("### Most often missed", "", *lines))
-
-
-def _missed_link(point: MissedPoint) -> str:
-    """Where the page opens the section to read; empty where the point names none."""
-    return read_link(point.document_id, anchor(point.heading_path.split(" > ")[-1])) if point.document_id else ""
-
-
 def topic_label(topic: str, titles: Mapping[str, str]) -> str:
     """What a topic is called: the title of its guide, or its name made readable."""
     return titles.get(topic) or topic.replace("-", " ").capitalize()
-
-
-# Library
-
-
-def documents_html(documents: Mapping[str, IndexedDocument]) -> str:
-    """The documents of the index, a row each; what to do where there are none."""
-    if not documents:
-        return '<p class="empty">There are no documents yet. Add a guide below.</p>'
-    rows = "".join(
-        f"<tr><th scope='row'><a href='{read_link(name)}'>{html.escape(entry.title)}</a>"
-        f"<small>{html.escape(entry.topic)}</small></th><td>{_LANGUAGES.get(entry.language, html.escape(entry.language))}</td>"
-        f"<td>{entry.chunks}</td></tr>"
-        for name, entry in documents.items()
-    )
-    passages = sum(entry.chunks for entry in documents.values())
-    return (
-        f"<table class='plain'><caption>{len(documents)} documents, {passages:,} passages</caption><thead><tr>"
-        "<th scope='col'>Title and topic</th><th scope='col'>Language</th><th scope='col'>Passages</th>"
-        f"</tr></thead><tbody>{rows}</tbody></table>"
-    )
-
-
-_LANGUAGES = {"en": "English", "zh": "Chinese"}
-
-
-def document_markdown(document: Document) -> str:
-    """A whole guide, for reading."""
-    return page_markdown(document.text.strip("\n"), document_id=document.id)
-
-
-def upload_markdown(reports: Sequence[BuildReport], problems: Sequence[Problem]) -> str:
-    """What became of uploaded files: each one that was added, changed or left out, with the reason."""
-    lines: list[str] = []
-    for report in reports:
-        lines.extend(f"- ✓ Added **{_line(name)}**." for name in report.added)
-        lines.extend(f"- ✓ Updated **{_line(name)}**." for name in report.changed)
-        if not (report.added or report.changed or report.problems):
-            lines.append("- ✓ Already in the library, unchanged.")
-    lines.extend(
-        f"- ✗ Left out **{_line(problem.path)}**{f', line {problem.line}' if problem.line else ''}: {said(problem.message)}"
-        for problem in problems
-    )
-    return "\n".join(lines)
-
-
-# Small pieces
 
 
 def _where(chunk: Chunk) -> str:
