@@ -158,6 +158,8 @@ def test_without_a_subject_before_the_question_stays_as_it_is(history: Sequence[
     [
         ("What is batch normalization and why use it?", "batch normalization"),
         ("What is batch normalization (BN)?", "batch normalization (BN)"),
+        ("How to choose a learning rate?", "learning rate"),
+        ("Why divide by the square root of the dimension?", "divide by the square root of the dimension"),
         ("Explain the difference between L1 and L2 regularization.", "L1 and L2 regularization"),
         ("Compare PPO, DPO and GRPO. When would you choose which?", "PPO, DPO and GRPO"),
         ("How does gradient checkpointing save memory?", "gradient checkpointing"),

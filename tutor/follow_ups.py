@@ -66,6 +66,7 @@ _BEFORE_SUBJECT = re.compile(
     r"(?:what does it mean (?:that|when|if|to)|what(?:'s|’s| is| are| was| were| does| do| causes?)|explain(?: to me)?|describe|define|discuss|"
     r"introduce|compare|derive|implement|understand|learn about|know about|tell me(?: more)? about|tell about|talk about|walk me (?:through|from)|show that|"
     r"how (?:do|does|did|is|are|can|would|should) (?:you |we |i |one )?(?:use |implement |compute |choose |set |apply |handle |train |explain )?|"
+    r"how to (?:use |implement |compute |choose |set |apply |handle |train |explain )?|why (?!(?:not|do|does|is|are|would|should|did|can)\b)|"
     r"why (?:do|does|is|are|would|should) (?:you |we |i |one )?(?:need |use |want )?|when (?:do|does|is|are|would|should) (?:you |we |i |one )?(?:need |use )?|"
     r"do you know(?: how| what)?(?: is| are)?|give (?:me )?(?:an? )?\w+ (?:of|for))\s*"
     r"(?:the )?(?:(?:purpose|role|idea|concept|point|goal|meaning|differences?|process|advantages?|disadvantages?|benefits?|pros and cons|intuition) (?:of|between|with|in|behind)\s+)?"

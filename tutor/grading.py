@@ -170,7 +170,6 @@ def completed(grade: Grade) -> Grade:
 
 def checked_attempt(attempt: str) -> str:
     """The attempt, stripped. Raises GradingError where it is empty, too long or not text."""
-    """The attempt without space around it. Raises GradingError where it is empty, too long or not text."""
     if len(attempt) > MAX_ATTEMPT_CHARACTERS:
         raise GradingError(
             f"The answer has {len(attempt):,} characters. Expected at most {MAX_ATTEMPT_CHARACTERS:,}: answer as you would in an interview."
