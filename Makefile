@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-milvus check format eval constraints clean help
+.PHONY: run test test-milvus format eval constraints clean help
 
 run: $(VENV)/.installed  ## serve the tutor at http://127.0.0.1:7860 (first start builds the index)
 	$(BIN)/tutor serve $(ARGS)

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from corpus.chunks import Chunk, anchor
-from corpus.documents import Problem
 from corpus.questions import Question
-from evals.cases_format import read_lines
 from tutor.grading import CREDIT, VerdictName
 from tutor.grounding import Verdict
 
@@ -81,15 +79,6 @@ def sections_of(chunks: Sequence[Chunk]) -> Mapping[str, Sequence[str]]:
     return passages
 
 
-def read_labelled_answers(path: Path, chunks: Sequence[Chunk]) -> tuple[list[LabelledAnswer], list[Problem]]:
-    """Answers with labelled sentences, their sections looked up in the chunks. A line with a mistake is reported and left out.
-
-    Raises CaseError where no line can be used.
-    """
-    sections = sections_of(chunks)
-    return read_lines(path, lambda row: labelled_answer(row, sections), "id, question, sections, answer, sentences")
-
-
 def labelled_answer(row: Mapping[str, Any], sections: Mapping[str, Sequence[str]]) -> LabelledAnswer:
     """The case of a line. Raises KeyError for a field that is missing and ValueError for one that cannot be used."""
     names, answer = _list(row, "sections"), _text(row, "answer")
@@ -101,15 +90,6 @@ def labelled_answer(row: Mapping[str, Any], sections: Mapping[str, Sequence[str]
         answer=answer,
         sentences=_sentences(_list(row, "sentences"), answer),
     )
-
-
-def read_judged_answers(path: Path, questions: Sequence[Question]) -> tuple[list[JudgedAnswer], list[Problem]]:
-    """Learners' answers with their verdicts, the questions looked up by id. A line with a mistake is reported and left out.
-
-    Raises CaseError where no line can be used.
-    """
-    by_id = {question.id: question for question in questions}
-    return read_lines(path, lambda row: judged_answer(row, by_id), "id, question, answer, verdicts")
 
 
 def judged_answer(row: Mapping[str, Any], questions: Mapping[str, Question]) -> JudgedAnswer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import select
 import socket
@@ -11,13 +10,17 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
+from page_server import chromium, event_loops_closed
 
 from tutor.settings import Settings, read_settings
 from tutor.tutor import Tutor
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # The same examples on every run: a property that fails, fails for everybody. To search further, for a while:
 # pytest --hypothesis-profile=default
@@ -213,10 +216,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture
-def small_corpus(tmp_path: Path) -> Path:
-    """A folder with three guides and a bank of two questions."""
-    folder = tmp_path / "corpus"
+def write_small_corpus(folder: Path) -> Path:
+    """Put three guides and a bank of two questions into a folder."""
     (folder / "guides").mkdir(parents=True)
     (folder / "questions").mkdir()
     for name, text in (
@@ -227,6 +228,12 @@ def small_corpus(tmp_path: Path) -> Path:
         (folder / "guides" / f"{name}.md").write_text(text, encoding="utf-8")
     (folder / "questions" / "regularization.md").write_text(QUESTION_BANK, encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def small_corpus(tmp_path: Path) -> Path:
+    """A folder with three guides and a bank of two questions."""
+    return write_small_corpus(tmp_path / "corpus")
 
 
 @pytest.fixture
@@ -243,17 +250,28 @@ def tutor(settings: Settings) -> Tutor:
     return tutor
 
 
+@pytest.fixture(scope="module")
+def shared_tutor(tmp_path_factory: pytest.TempPathFactory) -> Tutor:
+    """A tutor over the small corpus, indexed, for those tests of a module that leave guides and histories as they are."""
+    folder = tmp_path_factory.mktemp("shared")
+    corpus = write_small_corpus(folder / "corpus")
+    tutor = Tutor(read_settings(home=folder / "home", guides=(corpus / "guides",), questions=(corpus / "questions",)))
+    tutor.update_index()
+    return tutor
+
+
 @pytest.fixture
-def closed_event_loops(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Closes the event loops that Gradio makes for its locks and leaves open."""
-    made: list[asyncio.AbstractEventLoop] = []
-    make = asyncio.new_event_loop
-    monkeypatch.setattr(asyncio, "new_event_loop", lambda: made.append(make()) or made[-1])
-    yield
-    asyncio.set_event_loop(None)
-    for loop in made:
-        if not loop.is_running():
-            loop.close()
+def closed_event_loops() -> Iterator[None]:
+    """Closes the event loops that Gradio leaves open."""
+    with event_loops_closed():
+        yield
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for a module: one for all would leave Playwright's event loop running where other tests start their own."""
+    with chromium() as browser:
+        yield browser
 
 
 @dataclass

@@ -5,26 +5,27 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from corpus.chunks import Chunk, split_document
-from corpus.documents import read_guides
-from corpus.questions import KeyPoint, Question, read_questions
+from corpus.documents import Problem, read_guides
+from corpus.questions import KeyPoint, Question
 from corpus.sentences import split_prose
 from evals.answer_cases import (
     JUDGEMENTS,
     LABELS,
-    OUR_JUDGED_ANSWERS,
     OUR_LABELLED_ANSWERS,
     JudgedAnswer,
     LabelledAnswer,
     LabelledSentence,
-    read_judged_answers,
-    read_labelled_answers,
+    labelled_answer,
+    sections_of,
 )
-from evals.cases_format import CaseError
+from evals.cases_format import CaseError, read_lines
+from evals.grading import read_grading_cases, read_ours
 from tutor.settings import CORPUS_FOLDER, Settings
 
 DROPOUT = Chunk("reg.md#dropout", "reg.md", "Regularization", ("Dropout",), "Dropout zeroes activations.", 1, 3)
@@ -57,6 +58,11 @@ def write(file: Path, *rows: object) -> Path:
     lines = (row if isinstance(row, str) else json.dumps(row) for row in rows)
     file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return file
+
+
+def read_labelled_answers(file: Path, chunks: Sequence[Chunk]) -> tuple[list[LabelledAnswer], list[Problem]]:
+    sections = sections_of(chunks)
+    return read_lines(file, lambda row: labelled_answer(row, sections), "id, question, sections, answer, sentences")
 
 
 def test_labelled_answer_gets_the_text_of_its_sections_and_of_what_stands_below_them(tmp_path: Path) -> None:
@@ -114,7 +120,7 @@ def test_broken_labelled_answer_is_reported_with_its_line_and_the_others_used(
 def test_judged_answer_scores_the_weight_of_the_points_it_makes(tmp_path: Path) -> None:
     half = {**JUDGED, "id": "a2", "verdicts": ["partial", "contradicted"]}
 
-    cases, problems = read_judged_answers(write(tmp_path / "cases.jsonl", JUDGED, half), [QUESTION])
+    _, cases, problems = read_grading_cases(write(tmp_path / "cases.jsonl", JUDGED, half), [QUESTION])
 
     assert problems == []
     assert cases[0] == JudgedAnswer("a1", QUESTION, "kills neurons", ("made", "missing"))
@@ -134,7 +140,7 @@ def test_judged_answer_scores_the_weight_of_the_points_it_makes(tmp_path: Path) 
 def test_broken_judged_answer_is_reported_with_its_line_and_the_others_used(
     tmp_path: Path, changed: dict[str, object], mistake: str
 ) -> None:
-    cases, problems = read_judged_answers(
+    _, cases, problems = read_grading_cases(
         write(tmp_path / "cases.jsonl", {**JUDGED, "id": "a2", **changed}, JUDGED), [QUESTION]
     )
 
@@ -145,9 +151,9 @@ def test_broken_judged_answer_is_reported_with_its_line_and_the_others_used(
 
 def test_file_without_a_usable_case_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CaseError, match="No cases at"):
-        read_judged_answers(tmp_path / "missing.jsonl", [QUESTION])
+        read_grading_cases(tmp_path / "missing.jsonl", [QUESTION])
     with pytest.raises(CaseError, match=r"No usable case in .* there is no question"):
-        read_judged_answers(write(tmp_path / "cases.jsonl", JUDGED), [])
+        read_grading_cases(write(tmp_path / "cases.jsonl", JUDGED), [])
     with pytest.raises(CaseError, match="the file is empty"):
         read_labelled_answers(write(tmp_path / "empty.jsonl"), [DROPOUT])
 
@@ -169,8 +175,7 @@ def labelled() -> list[LabelledAnswer]:
 @pytest.fixture(scope="module")
 def judged() -> list[JudgedAnswer]:
     """Our judged answers, without a problem."""
-    questions, _ = read_questions([CORPUS_FOLDER / "questions"])
-    cases, problems = read_judged_answers(OUR_JUDGED_ANSWERS, questions)
+    cases, problems = read_ours()
     assert problems == []
     return cases
 

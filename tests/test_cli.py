@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import typer.main
+from own_bank import OWN_BANK
 
 from corpus.documents import MAX_BYTES
 from tutor.settings import CORPUS_FOLDER
@@ -568,27 +569,6 @@ MOMENTUM = (
     "A coefficient of 0.9 averages over about ten steps of the past.\n"
 )
 NEW_PASSWORD = "seven quiet otters read papers"
-OWN_BANK = """\
----
-topic: pruning
----
-
-## What does magnitude pruning remove?
-
-```yaml
-id: own-pruning
-level: junior
-kind: concept
-```
-
-### Answer
-
-It removes the weights that are smallest in magnitude.
-
-### Key points
-
-- [3] Magnitude pruning removes the smallest weights.
-"""
 
 
 def test_a_bank_of_ones_own_is_added_asked_and_removed(run: Run, tmp_path: Path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from corpus.questions import read_questions
-from tutor.code_sandbox import CodeReport, has_code, run_code
+from tutor.code_sandbox import CodeReport, called_by_tests, has_code, run_code
 from tutor.settings import CORPUS_FOLDER
 
 TESTS = """
@@ -335,3 +335,49 @@ def test_nothing_is_run_where_the_limits_cannot_be_had(monkeypatch: pytest.Monke
     assert not report.is_run
     assert "cannot limit" in report.summary
     assert run_code(RIGHT, TESTS, seconds=5, memory_bytes=256 * MEGABYTE, allow_weaker=True).is_right
+
+
+def test_what_the_tests_call_is_told_without_its_body():
+    answer = """Keep a sum.
+
+```python
+@dataclass
+class Mean:
+    total: float = 0.0
+    count: int = 0
+
+    def __init__(self, start=0.0):
+        self.total = start
+
+    @property
+    def value(self) -> float:
+        return self.total / self.count
+
+    def merge(self, other):
+        return self
+
+
+def helper(x):
+    return x
+
+
+def mean(values: list[float], start: float = 0.0) -> Mean:
+    return Mean(start)
+```
+"""
+    tests = "assert mean([1.0, 3.0]).value == 2.0\nassert Mean().count == 0"
+
+    told = called_by_tests(answer, tests)
+
+    assert "def mean(values: list[float], start: float=0.0) -> Mean:\n    ..." in told
+    assert "count: int = 0\n" in told
+    assert "@property\n    def value(self) -> float:" in told
+    assert not {"total", "merge", "helper", "return"} & set(told.replace("(", " ").split())
+    assert called_by_tests(answer, "") == ""
+    assert called_by_tests("No code here.", tests) == ""
+
+
+def test_every_code_question_with_tests_tells_the_names_that_they_call():
+    questions, _ = read_questions([CORPUS_FOLDER / "questions"])
+
+    assert all(called_by_tests(one.answer, one.tests) for one in questions if one.tests)

@@ -128,7 +128,8 @@ def test_key_points_count_by_their_weight_and_unjudged_ones_not(tutor: Tutor):
 def test_graded_attempt_is_seen_on_the_map(tutor: Tutor):
     tutor.grade(tutor.find_question("dropout-train-inference"), "I would rather talk about early stopping here.")
 
-    [dropout] = [item for item in tutor.coverage() if item.section == "regularization#dropout"]
+    found = coverage(tutor.index.by_section, tutor.questions, tutor.progress.reviews(tutor.settings.learner))
+    [dropout] = [item for item in found if item.section == "regularization#dropout"]
 
     assert dropout.state == "weak"
     assert [card.question_id for card in tutor.cards().values()] == ["dropout-train-inference"]

@@ -92,7 +92,7 @@ def test_an_answer_is_graded_at_once_and_the_point_that_is_asked_for_is_not_give
 
     assert "✓ Made" in view.transcript
     assert "You said: “Dropout zeroes random activations during training.”" in view.transcript
-    assert '<details class="model-answer">' in view.transcript
+    assert "Model answer" not in view.transcript, "it would tell what the follow-up asks for"
     assert "What can you add about “Dropout”?" in view.transcript
     assert "Dropout is switched off at inference." not in view.transcript
     assert view.attempt.label == "Your answer to the follow-up"
@@ -218,12 +218,23 @@ def test_the_report_has_links_to_read_and_three_files_to_save(handlers: Intervie
 
     assert "Score 50%" in view.how_it_went
     assert "[Regularization › Dropout](#read-regularization.md--dropout" in view.how_it_went
+    assert "Dropout is switched off at inference." in view.how_it_went, "no follow-up waits any more"
+    assert '<details class="model-answer">' in view.how_it_went
     files = dict(re.findall(r'download="[^"]+\.(\w+)" href="data:[\w/]+;charset=utf-8;base64,([^"]+)"', view.downloads))
     texts = {ending: base64.b64decode(unquote(text)).decode() for ending, text in files.items()}
     assert list(texts) == ["md", "html", "json"]
     assert HALF in texts["md"]
     assert texts["html"].startswith("<!doctype html>")
     assert json.loads(texts["json"])["score"] == 0.5
+
+
+def test_a_question_of_the_report_can_be_tried_again(handlers: InterviewHandlers):
+    over = handlers.end(state(handlers.send(HALF, state(begin(handlers)))))
+    asked = state(over).rounds[0].question
+
+    assert f"[Try this question again](#practise-question/{asked.id})" in over.how_it_went
+    again = handlers.practise(gr.EventData(None, {"kind": "question", "name": asked.id}))
+    assert asked.prompt in again[1 + RoomView._fields.index("question")]
 
 
 def test_another_interview_begins_at_the_set_up(handlers: InterviewHandlers):

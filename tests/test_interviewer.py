@@ -8,12 +8,12 @@ from dataclasses import asdict, replace
 import pytest
 from interview_making import answer, grade, put, question
 
-from corpus.questions import KeyPoint, Question
+from corpus.questions import KeyPoint, Quantity, Question
 from tutor.grading import Grade, GradingError, Verdict
 from tutor.interview import FollowUp, Interview, InterviewError, InterviewPlan, Round
 from tutor.interview_messages import Message, Move
 from tutor.interview_phrases import PHRASES
-from tutor.interviewer import next_follow_up, shown_grade, wants_questions
+from tutor.interviewer import next_follow_up, shown_grade, wants_questions, withheld_points
 from tutor.tutor import Tutor
 
 HALF = "Dropout zeroes random activations during training."
@@ -207,6 +207,55 @@ def test_what_was_said_in_part_is_asked_for_in_the_learners_own_words():
 
     assert follow_up is not None
     assert "You said: “It drops things.”" in follow_up.text
+
+
+def computing(attempt: str, *points: str, unit: str = "1") -> Round:
+    """A wrong answer to a question for the number 12, before any follow-up; the first point is the result."""
+    asked = replace(
+        question(kind="compute"),
+        key_points=tuple(KeyPoint(text, 1, "") for text in points),
+        quantity=Quantity(12, unit, "3 * 4"),
+    )
+    verdicts = tuple(Verdict(KeyPoint(text, 1, ""), "missing") for text in ("The result is 12.", *points))
+    return Round((put(asked), answer(Grade(asked, attempt, verdicts))))
+
+
+def test_a_number_that_is_asked_for_is_not_told_by_another_point():
+    now = computing("It is 11.", "The product of 3 and 4 is 12.", "The layer has 120 units, 12.5 of them idle.")
+    waits = Round((now.turns[0], replace(now.turns[1], follow_up=next_follow_up(now, InterviewPlan()))))
+
+    assert withheld_points(waits) == {1, 2}
+    assert withheld_points(now) == frozenset()
+
+
+def test_the_summary_leaves_a_wrong_number_to_the_remark_about_it(tutor: Tutor):
+    [asked] = [one for one in tutor.questions if one.quantity][:1]
+
+    grade = tutor.judge(asked, "The result is 123456789.")
+
+    assert grade.remarks
+    assert grade.feedback.endswith(grade.remarks[-1])
+    assert "The result is" not in grade.feedback.removesuffix(grade.remarks[-1])
+
+
+@pytest.mark.parametrize(("unit", "is_asked"), [("1", False), ("GiB", True)])
+def test_a_unit_is_asked_for_where_the_result_has_one(unit: str, *, is_asked: bool):
+    follow_up = next_follow_up(computing("It is 11.", "Multiply.", unit=unit), InterviewPlan())
+
+    assert follow_up is not None
+    assert ("unit" in follow_up.text) is is_asked
+
+
+def test_code_is_asked_for_where_there_was_none():
+    asked = question(kind="code")
+    verdicts = (Verdict(KeyPoint("The code passes its tests.", 3, ""), "missing"),)
+    told, written = (
+        next_follow_up(Round((put(asked), answer(Grade(asked, attempt, verdicts)))), InterviewPlan())
+        for attempt in ("I would loop over it.", "```python\ndef f():\n    return 1\n```")
+    )
+
+    assert told == FollowUp(PHRASES["en"].show_code, 1)
+    assert written == FollowUp(PHRASES["en"].mend_code, 1)
 
 
 def test_long_words_are_repeated_in_part_and_never_twice():

@@ -2,8 +2,6 @@
 
 import base64
 import json
-import shutil
-import socket
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +12,8 @@ from threading import Event
 from urllib.parse import urlsplit
 
 import pytest
+from own_bank import OWN_BANK
+from page_server import BROWSER_MARKS, serving
 from scripted_models import ScriptedModel
 
 from tutor.language_model import Message
@@ -21,13 +21,8 @@ from tutor.progress import Review
 from tutor.settings import Settings
 from tutor.tutor import Tutor
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.usefixtures("closed_event_loops"),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-    # Gradio and its server leave sockets and loops to the garbage collector.
-    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+    *BROWSER_MARKS,
     # Gradio's queue uses pandas in ways that pandas 3 gives up.
     pytest.mark.filterwarnings(
         "ignore:'future.no_silent_downcasting' is deprecated", "ignore:The copy keyword is deprecated"
@@ -41,27 +36,6 @@ OpenPage = Callable[[str], "playwright_api.Page"]
 ONE_PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
-BANK = """\
----
-topic: pruning
----
-
-## What does magnitude pruning remove?
-
-```yaml
-id: own-pruning
-level: junior
-kind: concept
-```
-
-### Answer
-
-It removes the weights that are smallest in magnitude.
-
-### Key points
-
-- [3] Magnitude pruning removes the smallest weights.
-"""
 
 
 class SlowModel:
@@ -92,26 +66,16 @@ class SlowModel:
             self.stopped.set()
 
 
-def serve(tutor: Tutor) -> Iterator[str]:
-    """The address of the page over a tutor."""
-    from ui.app import start
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    app = start(tutor, host="127.0.0.1", port=port)
-    yield f"http://127.0.0.1:{port}"
-    app.close()
-
-
 @pytest.fixture
 def address(tutor: Tutor) -> Iterator[str]:
-    yield from serve(tutor)
+    with serving(tutor) as address:
+        yield address
 
 
 @pytest.fixture
 def address_without_index(settings: Settings) -> Iterator[str]:
-    yield from serve(Tutor(settings))
+    with serving(Tutor(settings)) as address:
+        yield address
 
 
 @pytest.fixture
@@ -121,7 +85,8 @@ def slow_model() -> SlowModel:
 
 @pytest.fixture
 def slow_address(tutor: Tutor, slow_model: SlowModel) -> Iterator[str]:
-    yield from serve(Tutor(tutor.settings, model=slow_model))
+    with serving(Tutor(tutor.settings, model=slow_model)) as address:
+        yield address
 
 
 @pytest.fixture
@@ -131,15 +96,8 @@ def scripted_address(tutor: Tutor) -> Iterator[str]:
     graded = json.dumps({"verdicts": verdicts})
     bread = "How do I bake bread with sourdough in training?"
     model = ScriptedModel(f"{said} It was invented by Alan Turing [1].", said, graded, bread, "Mix flour and water.")
-    yield from serve(Tutor(tutor.settings, model=model))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright_api.Browser"]:
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    with serving(Tutor(tutor.settings, model=model)) as address:
+        yield address
 
 
 @pytest.fixture
@@ -570,12 +528,12 @@ def test_questions_are_drafted_checked_mended_and_saved(address: str, open_page:
 
     editor.click()
     page.keyboard.press("Control+A")
-    page.keyboard.insert_text(BANK.replace("junior", "expert"))
+    page.keyboard.insert_text(OWN_BANK.replace("junior", "expert"))
     page.get_by_role("button", name="Check").click()
     expect(report).to_contain_text("line 5 the level is 'expert'")
     editor.click()
     page.keyboard.press("Control+A")
-    page.keyboard.insert_text(BANK)
+    page.keyboard.insert_text(OWN_BANK)
     page.get_by_role("button", name="Save to the bank").click()
     expect(report).to_contain_text("saved: 1 question can be asked now.")
     expect(page.locator("#own-banks")).to_contain_text("regularization-draft.md")

@@ -7,6 +7,7 @@ from threading import Event
 
 import gradio as gr
 import pytest
+from own_bank import OWN_BANK
 
 from tutor.library import Upload
 from tutor.settings import Settings
@@ -20,27 +21,6 @@ pytestmark = pytest.mark.usefixtures("closed_event_loops")
 QUANTIZATION = (
     "# Quantization\n\n## INT8\n\nQuantization maps weights to 8-bit integers.\n\n![range](figures/range.png)\n"
 )
-BANK = """\
----
-topic: pruning
----
-
-## What does magnitude pruning remove?
-
-```yaml
-id: own-pruning
-level: junior
-kind: concept
-```
-
-### Answer
-
-It removes the weights that are smallest in magnitude.
-
-### Key points
-
-- [3] Magnitude pruning removes the smallest weights.
-"""
 
 
 @pytest.fixture
@@ -285,7 +265,7 @@ def test_changed_files_are_read_again_and_the_index_rebuilt(guides: GuidesHandle
 
 def test_an_uploaded_bank_is_checked_kept_and_listed(banks: BanksHandlers, tutor: Tutor, tmp_path: Path):
     file = tmp_path / "pruning.md"
-    file.write_text(BANK, encoding="utf-8")
+    file.write_text(OWN_BANK, encoding="utf-8")
     broken = tmp_path / "broken.md"
     broken.write_bytes(b"\xff")
     view = banks.upload([str(file), str(broken)])
@@ -298,17 +278,17 @@ def test_an_uploaded_bank_is_checked_kept_and_listed(banks: BanksHandlers, tutor
 
 
 def test_the_editor_checks_saves_and_opens(banks: BanksHandlers, tutor: Tutor):
-    wrong = BANK.replace("junior", "expert")
+    wrong = OWN_BANK.replace("junior", "expert")
 
     assert "<b>line 5</b> the level is" in banks.check("pruning.md", wrong)
     assert "no question that can join" in banks.save("pruning.md", wrong).report
-    assert "saved" in banks.save("pruning.md", BANK).report
+    assert "saved" in banks.save("pruning.md", OWN_BANK).report
     assert tutor.find_question("own-pruning")
-    assert banks.open("pruning.md").text == BANK
+    assert banks.open("pruning.md").text == OWN_BANK
 
 
 def test_a_bank_is_removed_once_that_is_asked(banks: BanksHandlers, tutor: Tutor):
-    banks.save("pruning.md", BANK)
+    banks.save("pruning.md", OWN_BANK)
 
     assert "pruning.md" in banks.ask_removal("pruning.md").question
     assert not banks.keep().row.visible
@@ -337,7 +317,7 @@ def test_choices_that_were_not_made_are_errors(banks: BanksHandlers):
         banks.ask_removal(None)
     with pytest.raises(gr.Error, match="Choose the guide to draft from"):
         banks.start_draft(None)
-    assert "cannot be the name of a bank" in banks.save("../x.md", BANK).report
+    assert "cannot be the name of a bank" in banks.save("../x.md", OWN_BANK).report
 
 
 # Who may
@@ -361,8 +341,8 @@ def test_whoever_may_not_edit_is_refused_by_every_handler(tutor: Tutor, monkeypa
         guides.rebuild,
         banks.refresh,
         lambda: banks.upload([]),
-        lambda: banks.save("x.md", BANK),
-        lambda: banks.check("x.md", BANK),
+        lambda: banks.save("x.md", OWN_BANK),
+        lambda: banks.check("x.md", OWN_BANK),
         lambda: banks.open("x.md"),
         lambda: banks.ask_removal("x.md"),
         lambda: banks.remove("x.md"),

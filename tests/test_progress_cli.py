@@ -102,7 +102,7 @@ def test_plan_that_cannot_be_met_says_what_would_do(run: Run):
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (("plan", "--date", "2020-01-12"), 1, "2020-01-12 is not to come: today is"),
+        (("plan", "--date", "2020-01-12"), 1, "2020-01-12 is not in the future: today is"),
         (("plan", "--date", "12 January"), 2, "does not match the format"),
         (("plan", "--date", "2099-01-12"), 1, "more than 730 days away"),
         (("plan", "--date", "2027-01-12", "--topic", "knitting"), 2, "there is no topic 'knitting'"),

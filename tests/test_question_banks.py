@@ -5,33 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from own_bank import OWN_BANK
 
 from tutor.question_banks import BankError, QuestionBanks, bank_name, without_draft_mark
 from tutor.question_drafts import DraftError
 from tutor.settings import Settings
 from tutor.tutor import Tutor
 
-BANK = """\
----
-topic: pruning
----
-
-## What does magnitude pruning remove?
-
-```yaml
-id: own-pruning
-level: junior
-kind: concept
-```
-
-### Answer
-
-It removes the weights that are smallest in magnitude.
-
-### Key points
-
-- [3] Magnitude pruning removes the smallest weights. -> regularization#weight-decay
-"""
+BANK = f"{OWN_BANK.rstrip()} -> regularization#weight-decay\n"
 SECOND = """
 ## How does structured pruning differ?
 

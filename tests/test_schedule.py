@@ -245,8 +245,8 @@ def test_nothing_to_learn_asks_for_nothing():
 @pytest.mark.parametrize(
     ("until", "why"),
     [
-        (date(2026, 3, 1), "is not to come: today is 2026-03-01"),
-        (date(2025, 1, 12), "is not to come"),
+        (date(2026, 3, 1), "is not in the future: today is 2026-03-01"),
+        (date(2025, 1, 12), "is not in the future"),
         (date(2036, 1, 12), "more than 730 days away"),
     ],
 )

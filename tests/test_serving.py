@@ -3,7 +3,7 @@
 import asyncio
 import importlib.util
 import json
-import socket
+import shutil
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,19 +13,16 @@ from types import ModuleType
 import gradio as gr
 import httpx
 import pytest
+from page_server import SERVER_MARKS, event_loops_closed, serving
 
 from tutor.language_model import Message
 from tutor.settings import Settings
 from tutor.tutor import Tutor
 from tutor.users import UserFile
-from ui.app import IndexHandlers, build_app, start
+from ui.app import IndexHandlers, build_app
 from ui.page import editor_tutor, learner_tutor, may_edit
 
-pytestmark = [
-    pytest.mark.usefixtures("closed_event_loops"),
-    # Gradio and its server leave sockets and loops to the garbage collector.
-    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = SERVER_MARKS
 PASSWORDS = {name: f"{name} violet tractor hums" for name in ("ana", "ben", "prof")}
 
 
@@ -64,27 +61,38 @@ class WaitingModel:
         yield "Dropout zeroes each activation with probability $p$ during training [1]."
 
 
-@pytest.fixture
-def class_settings(tutor: Tutor) -> Settings:
-    """Settings with an index, two learners and an instructor."""
-    users = UserFile(tutor.settings.home / "users.toml")
+@pytest.fixture(scope="module")
+def users_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two learners and an instructor."""
+    users = UserFile(tmp_path_factory.mktemp("users") / "users.toml")
     for name, password in PASSWORDS.items():
         users.add(name, password, role="instructor" if name == "prof" else "learner")
-    return tutor.settings.model_copy(update={"users_file": users.path})
+    return users.path
 
 
-def serve(tutor: Tutor) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    app = start(tutor, host="127.0.0.1", port=port)
-    yield f"http://127.0.0.1:{port}"
-    app.close()
+@pytest.fixture
+def class_settings(tutor: Tutor, users_file: Path) -> Settings:
+    """Settings with an index and users of their own."""
+    own = shutil.copy(users_file, tutor.settings.home / "users.toml")
+    return tutor.settings.model_copy(update={"users_file": own})
 
 
 @pytest.fixture
 def address(class_settings: Settings) -> Iterator[str]:
-    yield from serve(Tutor(class_settings))
+    with serving(Tutor(class_settings)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def shared_settings(shared_tutor: Tutor, users_file: Path) -> Settings:
+    return shared_tutor.settings.model_copy(update={"users_file": users_file})
+
+
+@pytest.fixture(scope="module")
+def shared_address(shared_settings: Settings) -> Iterator[str]:
+    """A server for those tests that change neither guides nor users, and look at no history."""
+    with event_loops_closed(), serving(Tutor(shared_settings)) as address:
+        yield address
 
 
 def with_pages(address: str, *names: str, do: Callable[..., Awaitable[None]]) -> None:
@@ -219,7 +227,7 @@ def test_two_learners_at_once_see_and_keep_their_own(address: str, class_setting
     assert store.exchanges(class_settings.learner) == []
 
 
-def test_a_page_left_open_by_one_shows_nothing_to_the_next_who_logs_in(address: str):
+def test_a_page_left_open_by_one_shows_nothing_to_the_next_who_logs_in(shared_address: str):
     async def take_over(ana: "load.PageClient", ben: "load.PageClient") -> None:
         await ana.do("submit", "question", "What does dropout do during training?")
         assert "dropout" in said(ana)
@@ -228,7 +236,7 @@ def test_a_page_left_open_by_one_shows_nothing_to_the_next_who_logs_in(address: 
         await ben.do("submit", "question", "When would you avoid it?")
         assert "Searched for" not in said(ben)
 
-    with_pages(address, "ana", "ben", do=take_over)
+    with_pages(shared_address, "ana", "ben", do=take_over)
 
 
 def test_who_is_removed_is_told_at_the_next_click(address: str, class_settings: Settings):
@@ -244,9 +252,9 @@ def test_who_is_removed_is_told_at_the_next_click(address: str, class_settings: 
     assert Tutor(class_settings).progress.exchanges("ana") == []
 
 
-def test_nothing_is_had_without_a_login(address: str):
+def test_nothing_is_had_without_a_login(shared_address: str):
     paths = ["/config", "/gradio_api/info", "/gradio_api/queue/data?session_hash=x", "/gradio_api/file=/etc/passwd"]
-    with httpx.Client(base_url=address) as client:
+    with httpx.Client(base_url=shared_address) as client:
         assert {client.get(path).status_code for path in paths} == {401}
         body = {"data": [], "fn_index": 0, "session_hash": "x"}
         assert client.post("/gradio_api/queue/join", json=body).status_code == 401
@@ -258,8 +266,8 @@ def test_nothing_is_had_without_a_login(address: str):
         )
 
 
-def test_who_logs_out_is_out(address: str):
-    client = log_in(address, "ana")
+def test_who_logs_out_is_out(shared_address: str):
+    client = log_in(shared_address, "ana")
     assert client.get("/config").status_code == 200
 
     client.get("/logout")
@@ -267,9 +275,9 @@ def test_who_logs_out_is_out(address: str):
     assert client.get("/config").status_code == 401
 
 
-def test_no_file_of_the_server_is_had_by_its_path(address: str, class_settings: Settings):
-    client = log_in(address, "ana")
-    home = class_settings.home
+def test_no_file_of_the_server_is_had_by_its_path(shared_address: str, shared_settings: Settings):
+    client = log_in(shared_address, "ana")
+    home = shared_settings.home
     wanted = [home / "users.toml", home / "progress.db", home / "index" / "current.json", Path("/etc/passwd")]
     paths = [
         *(f"/gradio_api/file={file}" for file in wanted),
@@ -283,9 +291,9 @@ def test_no_file_of_the_server_is_had_by_its_path(address: str, class_settings: 
     assert {client.get(path).status_code for path in paths} <= {403, 404}
 
 
-def test_an_uploaded_file_lands_in_no_other_folder_whatever_its_name(address: str, class_settings: Settings):
-    client = log_in(address, "prof")
-    guides = class_settings.home / "guides"
+def test_an_uploaded_file_lands_in_no_other_folder_whatever_its_name(shared_address: str, shared_settings: Settings):
+    client = log_in(shared_address, "prof")
+    guides = shared_settings.home / "guides"
     for name in ("../../evil.md", "/etc/evil.md", "..\\..\\evil.md", "evil\x00.md"):
         reply = client.post("/gradio_api/upload", files={"files": (name, b"# Evil")})
         places = [Path(place) for place in reply.json()] if reply.status_code == 200 else []
@@ -293,11 +301,11 @@ def test_an_uploaded_file_lands_in_no_other_folder_whatever_its_name(address: st
         assert all(".." not in place.parts and place.parts[:2] != ("/", "etc") for place in places)
 
     assert not guides.exists() or not list(guides.rglob("*evil*"))
-    assert not list(class_settings.home.parent.glob("evil*"))
+    assert not list(shared_settings.home.parent.glob("evil*"))
 
 
 def test_a_file_that_is_too_large_is_refused(class_settings: Settings):
-    for address in serve(Tutor(class_settings.model_copy(update={"max_upload_mb": 1}))):
+    with serving(Tutor(class_settings.model_copy(update={"max_upload_mb": 1}))) as address:
         client = log_in(address, "prof")
         small = client.post("/gradio_api/upload", files={"files": ("a.md", b"x" * 1000)})
         large = client.post("/gradio_api/upload", files={"files": ("a.md", b"x" * 1_100_000)})
@@ -311,7 +319,7 @@ def test_a_fault_tells_the_browser_nothing_of_the_program(class_settings: Settin
         raise KeyError("secret of the program")
 
     tutor = Tutor(class_settings)
-    for address in serve(tutor):
+    with serving(tutor) as address:
         monkeypatch.setattr(Tutor, "_stream_answer", fail)
 
         async def ask(ana: "load.PageClient") -> None:
@@ -328,7 +336,7 @@ def test_a_fault_tells_the_browser_nothing_of_the_program(class_settings: Settin
 
 def test_one_learners_ten_clicks_keep_nobody_else_waiting(class_settings: Settings):
     model = WaitingModel()
-    for address in serve(Tutor(class_settings, model=model)):
+    with serving(Tutor(class_settings, model=model)) as address:
 
         async def click(*tabs: "load.PageClient") -> None:
             *greedy, ben = tabs
@@ -354,7 +362,7 @@ def test_a_small_class_at_once_meets_no_error_and_is_not_mixed_up(class_settings
     ]
     learners = load.make_learners(6, prompts, tmp_path / "class.toml")
     settings = class_settings.model_copy(update={"users_file": tmp_path / "class.toml"})
-    for address in serve(Tutor(settings)):
+    with serving(Tutor(settings)) as address:
         seconds = asyncio.run(load.visit(address, learners, 0))
 
     assert [learner.errors for learner in learners] == [[]] * 6

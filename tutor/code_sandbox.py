@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -105,7 +105,7 @@ def run_code(attempt: str, tests: str, *, seconds: float, memory_bytes: int, all
     code = _code_in(attempt)
     if code is None:
         return CodeReport(
-            problem="There is no code in the answer. Write the function, best between ```python and ```.", is_run=False
+            problem="There is no code in the answer. Write the function, best as a block of code.", is_run=False
         )
     names = _tests_of(tests)
     secret = secrets.token_hex(16)
@@ -164,6 +164,39 @@ def _tests_of(tests: str) -> list[_Test]:
         )
         for statement in ast.parse(tests).body
     ]
+
+
+def called_by_tests(model_answer: str, tests: str) -> str:
+    """The functions and classes that the tests call, as the model answer heads them, without their bodies; empty where there are none.
+
+    Who does not know these names cannot pass the tests, however right the code is.
+    """
+    code = _code_in(model_answer)
+    if code is None or not tests.strip():
+        return ""
+    used = {node.id for node in ast.walk(ast.parse(tests)) if isinstance(node, ast.Name)}
+    attributes = {node.attr for node in ast.walk(ast.parse(tests)) if isinstance(node, ast.Attribute)}
+    called = [
+        node
+        for node in ast.parse(code.text).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in used
+    ]
+    return "\n\n".join(ast.unparse(_headed(node, attributes)) for node in called)
+
+
+def _headed(node: ast.FunctionDef | ast.ClassDef, attributes: Collection[str]) -> ast.FunctionDef | ast.ClassDef:
+    """A definition without its body; of a class the methods and fields that are asked for, and how it is made and called."""
+    body: list[ast.stmt] = [ast.Expr(ast.Constant(...))]
+    if isinstance(node, ast.FunctionDef):
+        return ast.FunctionDef(node.name, node.args, body, [], node.returns, lineno=1)
+    members: list[ast.stmt] = []
+    for member in node.body:
+        if isinstance(member, ast.FunctionDef) and member.name in {"__init__", "__call__", "forward", *attributes}:
+            properties = [one for one in member.decorator_list if ast.unparse(one) in {"property", "staticmethod"}]
+            members.append(ast.FunctionDef(member.name, member.args, body, properties, member.returns, lineno=1))
+        elif isinstance(member, ast.AnnAssign) and ast.unparse(member.target) in attributes:
+            members.append(member)
+    return ast.ClassDef(node.name, node.bases, node.keywords, members or body, [])
 
 
 def _environment(folder: str) -> dict[str, str]:

@@ -136,6 +136,19 @@ def addresses_assistant(sentence: str) -> bool:
     return True
 
 
+_PLEA = re.compile(
+    r"\b(?:rubric|examiners?|full marks|(?:top|best|highest) (?:grade|marks?)|key points?|ignore (?:all |the |any )?(?:previous|above|rubric|instructions))\b"
+    r"|\b(?:the|my|this|your) (?:score|grade|verdict) (?:is|should|must|:)|[\"']?\b(?:score|grade|verdict)\b[\"']?\s*:"
+    r"|\bgive me (?:\w+ )?(?:\d+|full|all)\b|\blearner has\b|</?attempt>|评分|满分|阅卷",
+    re.IGNORECASE,
+)
+
+
+def pleads_for_marks(sentence: str, about: str = "") -> bool:
+    """Whether a sentence of an attempt speaks of its own grade, which no content does unless the question is `about` such things."""
+    return any(match[0].lower() not in about.lower() for match in _PLEA.finditer(sentence))
+
+
 @lru_cache(maxsize=2048)
 def without_instructions(text: str) -> str:
     """A passage without the sentences that address the assistant; one that has none comes back as it is."""

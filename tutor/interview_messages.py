@@ -143,6 +143,13 @@ _TERM_OF = tuple(
         r"(?:请问|你说的|您说的|这里的|题目里的|题目中的)*(?P<term>[^，,?？]+?)(?:是)?(?:什么意思|指的是什么|是指什么|指什么|是什么)",
     )
 )
+_NO_TERM = re.compile(
+    r"(?:being )?(?:expected|meant|asked|wanted|needed|required|unclear)(?: (?:of me|for|from me))?"
+    r"|it|that|this|you(?: (?:asking|looking|expecting)(?: for)?)?|(?:(?:the|this|that|your) )?(?:question|task|problem|exercise)"
+    r"|(?:这|那|你|您|这个|那个|(?:这|那)(?:道|个)?(?:题|题目|问题)|问题|题目|题)",
+    re.IGNORECASE,
+)
+"""What "what is …?" asks of the question itself."""
 _MAX_WORD_CHARACTERS = 220
 """A longer message is an answer, however it begins."""
 
@@ -198,5 +205,6 @@ def asked_term(text: str) -> str:
             term = re.sub(
                 r"\s+(?:here|exactly|in this (?:question|context)|please)$", "", match["term"], flags=re.IGNORECASE
             )
-            return term.strip(" \"'“”‘’「」,.") if len(term.split()) <= 6 else ""
+            term = term.strip(" \"'“”‘’「」,.")
+            return "" if len(term.split()) > 6 or _NO_TERM.fullmatch(term) else term
     return ""

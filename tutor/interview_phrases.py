@@ -34,10 +34,14 @@ class Phrases:
     complete: str
     said_before: str
     mend_code: str
+    show_code: str
     mend_number: str
+    mend_plain_number: str
+    """Where the result has no unit."""
     story: Mapping[StoryPart, str]
     made: str
     made_in_part: str
+    still_in_part: str
     not_made: str
     full_answer: str
     fine: str
@@ -74,7 +78,9 @@ PHRASES: Mapping[Language, Phrases] = {
         complete="One more thing belongs to a full answer. Complete it: “{words} …”",
         said_before="You said: “{words}” Can you go through that again, and say exactly what you mean?",
         mend_code="Your code does not pass all tests. Show it again, mended.",
+        show_code="Now write it as code that runs.",
         mend_number="Go through the calculation again: which number do you get, and in which unit?",
+        mend_plain_number="Go through the calculation again: which number do you get?",
         story={
             "measured_result": "What came of it? Give a number if you have one: before and after.",
             "action": "What did you do yourself, step by step?",
@@ -82,6 +88,7 @@ PHRASES: Mapping[Language, Phrases] = {
         },
         made="That makes the point: {gain}. {point}",
         made_in_part="That makes the point in part: {gain}. {point}",
+        still_in_part="That is still a part of the point.",
         not_made="That does not make the point.",
         full_answer="A full answer says: {point}",
         fine="That is fine.",
@@ -117,7 +124,9 @@ PHRASES: Mapping[Language, Phrases] = {
         complete="完整的回答还应包含一点，请补全：“{words}……”",
         said_before="你说：“{words}” 能再讲一遍，准确地说出你的意思吗？",
         mend_code="你的代码没有通过全部测试。请给出改正后的代码。",
+        show_code="现在请写成能运行的代码。",
         mend_number="请再算一遍：结果是多少？单位是什么？",
+        mend_plain_number="请再算一遍：结果是多少？",
         story={
             "measured_result": "结果如何？有数字的话请给出前后对比。",
             "action": "你自己具体做了什么？请一步一步地说。",
@@ -125,6 +134,7 @@ PHRASES: Mapping[Language, Phrases] = {
         },
         made="这一点答到了：{gain}。{point}",
         made_in_part="这一点答到了一部分：{gain}。{point}",
+        still_in_part="这一点仍然只答到了一部分。",
         not_made="这还没有答到这一点。",
         full_answer="完整的回答会说：{point}",
         fine="没关系。",

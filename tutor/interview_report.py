@@ -272,7 +272,7 @@ def _markdown(report: InterviewReport, titles: Mapping[str, str]) -> Iterator[st
         yield from ("## What was missing most", "")
         for point in report.weakest:
             said = f" You said: “{_line(point.verdict.evidence)}”" if point.verdict.evidence else ""
-            yield f"- {point.verdict.key_point.text} ({point.after}).{said}"
+            yield f"- {point.after.capitalize()}: {point.verdict.key_point.text}{said}"
         yield ""
     if report.readings:
         yield from ("## Read again", "")

@@ -13,6 +13,7 @@ from datetime import datetime
 from corpus.documents import language_of
 from corpus.questions import KeyPoint, Question
 from tutor.answers import Citation
+from tutor.code_sandbox import has_code
 from tutor.grading import CREDIT, Grade, GradingError, Verdict
 from tutor.interview import FOLLOW_UP_SHARE, HINT_COST, FollowUp, Interview, InterviewError, InterviewPlan, Round, Turn
 from tutor.interview_messages import Message, asked_term
@@ -203,7 +204,7 @@ def _wording(now: Round, grade: Grade, number: int, say: Phrases) -> str:
     verdict = grade.verdicts[number - 1]
     point, put = verdict.key_point, [asked.text for asked, _ in now.follow_ups]
     if point not in grade.question.key_points:
-        return say.mend_code if grade.question.kind == "code" else say.mend_number
+        return _mend(grade, say)
     said = say.said_before.format(words=_one_line(verdict.evidence, most=_QUOTED_CHARACTERS))
     if verdict.verdict in {"partial", "contradicted"} and verdict.evidence and said not in put:
         return said
@@ -212,10 +213,20 @@ def _wording(now: Round, grade: Grade, number: int, say: Phrases) -> str:
         for cue, part in STORY_CUES:
             if cue.search(point.text) and not getattr(story, part):
                 return say.story[part]
-    heading = verdict.citation.chunk.heading if verdict.citation else ""
+    # What the guides say of stories stands below headings that say nothing of the point.
+    told = None if grade.question.kind == "behavioural" else verdict.citation
+    heading = told.chunk.heading if told else ""
     if heading and not any(heading in text for text in put):
-        return say.add_about.format(heading=heading)
+        return say.add_about.format(heading=heading.rstrip("?？"))
     return say.complete.format(words=_first_words(point))
+
+
+def _mend(grade: Grade, say: Phrases) -> str:
+    """To be asked where the code does not pass its tests, or the number is not the one asked for."""
+    if grade.question.kind == "code":
+        return say.mend_code if has_code(grade.attempt) else say.show_code
+    has_unit = grade.question.quantity is not None and grade.question.quantity.unit != "1"
+    return say.mend_number if has_unit else say.mend_plain_number
 
 
 def _on_point(now: Round, number: int, verdict: Verdict, say: Phrases, *, remarks: Sequence[str]) -> str:
@@ -227,7 +238,9 @@ def _on_point(now: Round, number: int, verdict: Verdict, say: Phrases, *, remark
         # What the tests say helps; that they are not passed is known.
         return " ".join((say.not_made, *remarks))
     if gained <= 0:
-        return f"{say.not_made} {_reveal(now, number, say)}"
+        short = say.still_in_part if verdict.verdict == "partial" else say.not_made
+        is_result = before.key_point not in grade.question.key_points
+        return " ".join((short, *(remarks if is_result else ()), _reveal(now, number, say)))
     weights = sum(one.key_point.weight for one in grade.verdicts)
     gain = f"{FOLLOW_UP_SHARE * gained * before.key_point.weight / weights:+.0%}"
     said = say.made if verdict.verdict == "made" else say.made_in_part
@@ -260,6 +273,18 @@ def wants_questions(question: Question) -> bool:
     return question.kind == "behavioural" and bool(
         re.search(r"\bwhat questions\b|想问", question.prompt, re.IGNORECASE)
     )
+
+
+def withheld_points(now: Round) -> frozenset[int]:
+    """Numbers of the key points, from 1, that are not told while a follow-up asks for one: that one, and those that give its number away."""
+    if now.grade is None or now.follow_up is None or not now.follow_up.point:
+        return frozenset()
+    points, asked = [verdict.key_point for verdict in now.grade.verdicts], now.follow_up.point
+    quantity = now.question.quantity
+    if quantity is None or points[asked - 1] in now.question.key_points:
+        return frozenset({asked})
+    result = re.compile(rf"(?<![\d.,]){re.escape(f'{quantity.value:,.10g}')}(?![\d]|[.,]\d)")
+    return frozenset({asked, *(number for number, point in enumerate(points, start=1) if result.search(point.text))})
 
 
 def shown_grade(now: Round) -> Grade | None:

@@ -499,7 +499,9 @@ def _by_ratio(asked: Quantity, stated: StatedNumber, ratio: float) -> JudgedResu
                     "wrong unit", f"{stated.text} mixes units of 1000 with units of 1024, such as GB and GiB.", stated
                 )
         if any(abs(ratio / factor - 1) <= slack for factor in (8, 1 / 8)):
-            return JudgedResult("wrong unit", f"{stated.text} is off by a factor of 8: bits are not bytes.", stated)
+            return JudgedResult(
+                "wrong unit", f"{stated.text} is off by a factor of 8. Were bits taken for bytes?", stated
+            )
     power = round(math.log10(ratio))
     if power and abs(ratio / 10.0**power - 1) <= max(slack, 0.02):
         size = f"{10 ** abs(power):,}" if abs(power) <= 6 else f"10^{abs(power)}"

@@ -125,11 +125,13 @@ def plan(
     """The fewest questions a day with which every one of `questions` (ids) was asked, and again when it was due, before `until`.
 
     With at most `most_a_day`, and days in the time zone of `now`, which is the first day. Reckoned as if every answer to come were a
-    good one: who does worse is asked more, so the plan is made anew each day. Raises PlanError for a day that is not to come.
+    good one: who does worse is asked more, so the plan is made anew each day. Raises PlanError for a day that is not in the future.
     """
     ahead = (until - now.date()).days
     if ahead < 1:
-        raise PlanError(f"{until:%Y-%m-%d} is not to come: today is {now:%Y-%m-%d}. Give the day of the interview.")
+        raise PlanError(
+            f"{until:%Y-%m-%d} is not in the future: today is {now:%Y-%m-%d}. Give the day of the interview."
+        )
     if ahead > LONGEST_PLAN_DAYS:
         raise PlanError(f"{until:%Y-%m-%d} is more than {LONGEST_PLAN_DAYS} days away. Plan to a nearer day.")
     begun = [card for name, card in cards.items() if name in questions]

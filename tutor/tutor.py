@@ -47,7 +47,6 @@ from tutor.answers import (
 )
 from tutor.code_sandbox import run_code
 from tutor.conversations import Conversations
-from tutor.coverage import SectionCoverage, coverage
 from tutor.disputes import check_dispute, judged_again, with_dispute
 from tutor.exact import RunCode, judged_exactly
 from tutor.follow_ups import rewrite_question, standalone_question
@@ -750,10 +749,6 @@ class Tutor:
     def due(self, now: datetime) -> list[Card]:
         """What is to be asked again by the end of the day of `now`, in its time zone; the least remembered first."""
         return due(self.cards(), now)
-
-    def coverage(self) -> list[SectionCoverage]:
-        """How the learner stands in each section of the guides."""
-        return coverage(self.index.by_section, self.questions, self.progress.reviews(self.settings.learner))
 
 
 def _shown(answer: Answer, history: Sequence[Answer]) -> frozenset[str]:

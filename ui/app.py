@@ -22,7 +22,7 @@ from ui.ask_tab import SHOW_LAST_TURN, build_ask_tab
 from ui.gate import FAILED_LOGIN_MINUTES, Gate, Logins
 from ui.interview_tab import FOCUS_ANSWER, build_interview_tab
 from ui.library_tab import build_library_tab
-from ui.page import INDEX_ERRORS, editor_tutor, known_errors_shown, learner_tutor
+from ui.page import INDEX_ERRORS, editor_tutor, known_errors_shown, learner_tutor, shown_by
 from ui.progress_tab import build_progress_tab
 from ui.quality_tab import build_quality_tab
 from ui.render import typed
@@ -74,13 +74,9 @@ class IndexHandlers:
 
     def mend(self, request: gr.Request, progress: gr.Progress = gr.Progress()) -> TroubleView:  # noqa: B008
         """Build the index anew from the guides."""
-
-        def show(stage: str, done: int, total: int) -> None:
-            progress(done / total if total else 0.0, desc=stage)
-
         with known_errors_shown():
             try:
-                editor_tutor(self.tutor, request).update_index(rebuild=True, progress=show)
+                editor_tutor(self.tutor, request).update_index(rebuild=True, progress=shown_by(progress))
             except (ValueError, OSError) as error:
                 raise gr.Error(str(error), print_exception=False) from error
         return self.look()

@@ -14,7 +14,7 @@ from corpus.documents import UnreadableFileError
 from tutor.question_banks import BankError, QuestionBanks, without_draft_mark
 from tutor.question_drafts import DraftError
 from tutor.tutor import Tutor
-from ui.page import INDEX_ERRORS, editor_tutor, known_errors_shown
+from ui.page import INDEX_ERRORS, editor_tutor, known_errors_shown, shown_by
 from ui.render_library import bank_check_html, draft_html, own_banks_html, refused_html
 
 _ABOUT = (
@@ -163,14 +163,10 @@ class BanksHandlers:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> EditorView:
         """Draft questions from a guide into the editor."""
-
-        def show(stage: str, done: int, total: int) -> None:
-            progress(done / total if total else 0.0, desc=stage)
-
         banks = self._banks(request)
         with known_errors_shown():
             try:
-                draft = banks.draft(document_id, count=int(count), progress=show, stop=stop)
+                draft = banks.draft(document_id, count=int(count), progress=shown_by(progress), stop=stop)
             except DraftError as error:
                 raise gr.Error(str(error), print_exception=False) from error
             name = f"{Path(document_id).stem}-draft.md"

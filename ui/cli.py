@@ -1,4 +1,4 @@
-"""The terminal face: `tutor serve | users | ask | search | chat | grade | questions | interview | progress | feedback | index | eval | doctor | settings`.
+"""The terminal face: `tutor` and its commands; those that have commands of their own stand in files beside this one.
 
 Nothing heavy is imported before a command needs it, so that `tutor --help` answers at once.
 """
@@ -59,9 +59,6 @@ app.add_typer(models_app, name="models")
 app.add_typer(users_app, name="users")
 app.add_typer(progress_app, name="progress")
 app.add_typer(questions_app, name="questions")
-app.command()(feedback)
-app.command()(interview)
-
 
 _EXCERPT = 160
 """Characters of a passage that a list of hits shows."""
@@ -258,6 +255,11 @@ def _grade_batch(batch: Path, output: Path) -> None:
     console().print(f"{len(rows.rows) - len(failures)} of {len(rows.rows)} answers graded: {output}")
     if failures:
         raise typer.Exit(1)
+
+
+# Here because `tutor --help` lists the commands in this order.
+app.command()(interview)
+app.command()(feedback)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from corpus.documents import GUIDE_SUFFIXES
 from index.build import BuildReport
 from tutor.library import PICTURE_SUFFIXES, Library, Upload
 from tutor.tutor import Tutor
-from ui.page import INDEX_ERRORS, editor_tutor, known_errors_shown
+from ui.page import INDEX_ERRORS, editor_tutor, known_errors_shown, shown_by
 from ui.render_library import report_html, upload_html
 
 _POLL_SECONDS = 0.15
@@ -141,7 +141,7 @@ class GuidesHandlers:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> ChangedView:
         """Index again what changed in its files."""
-        return self._changed(request, lambda library: library.tutor.update_index(progress=_shown_by(progress)))
+        return self._changed(request, lambda library: library.tutor.update_index(progress=shown_by(progress)))
 
     def rebuild(
         self,
@@ -150,7 +150,7 @@ class GuidesHandlers:
     ) -> ChangedView:
         """Index everything anew."""
         return self._changed(
-            request, lambda library: library.tutor.update_index(rebuild=True, progress=_shown_by(progress))
+            request, lambda library: library.tutor.update_index(rebuild=True, progress=shown_by(progress))
         )
 
     def _changed(self, request: gr.Request | None, change: Callable[[Library], BuildReport]) -> ChangedView:
@@ -161,13 +161,6 @@ class GuidesHandlers:
             except (ValueError, OSError) as error:
                 raise gr.Error(str(error), print_exception=False) from error
         return ChangedView(report_html(report), gr.Row(visible=False), *self.refresh(request))
-
-
-def _shown_by(bar: gr.Progress) -> Callable[[str, int, int], None]:
-    def show(stage: str, done: int, total: int) -> None:
-        bar(done / total if total else 0.0, desc=stage)
-
-    return show
 
 
 @dataclass(frozen=True)

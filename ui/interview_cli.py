@@ -237,10 +237,13 @@ def _print_question(run: Interview) -> None:
 
 def _asked(run: Interview, now: Round) -> str:
     from corpus.documents import language_of
+    from tutor.code_sandbox import called_by_tests
 
     question = now.question
     is_other = language_of(question.prompt) != run.plan.language and question.translation
-    return f"{question.translation}\n{question.prompt}" if is_other else question.prompt
+    prompt = f"{question.translation}\n{question.prompt}" if is_other else question.prompt
+    called = called_by_tests(question.answer, question.tests)
+    return f"{prompt}\nThe tests know your code by these names:\n{called}" if called else prompt
 
 
 def _timer(run: Interview) -> str:
@@ -274,7 +277,7 @@ def _print_turn(before: Interview, run: Interview) -> None:
 
 
 def _print_result(now: Round) -> None:
-    from tutor.interviewer import shown_grade
+    from tutor.interviewer import shown_grade, withheld_points
 
     grade = shown_grade(now)
     if grade is None:
@@ -283,7 +286,7 @@ def _print_result(now: Round) -> None:
         # The answer may be given again: its points are not told.
         console().print(grade.feedback)
         return
-    print_grade(grade, withheld=now.follow_up.point if now.follow_up else 0)
+    print_grade(grade, withheld=withheld_points(now))
     if now.score != grade.score and now.score is not None:
         console().print(f"With hints and follow-ups this question stands at {now.score:.0%}.")
     _print_follow_up(now)

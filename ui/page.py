@@ -13,7 +13,7 @@ from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
 from corpus.documents import UnreadableFileError
-from index.build import IndexBusyError
+from index.build import IndexBusyError, Progress
 from index.embedder import ModelFolderError
 from index.passage_index import IndexDamagedError, IndexMissingError, IndexStaleError
 from index.scope import ScopeError
@@ -60,6 +60,15 @@ def known_errors_shown() -> Iterator[None]:
         logging.getLogger(__name__).exception("A click on the page could not be carried out.")
         message = f"Something went wrong ({type(error).__name__}). What you typed is still here: try again. The log has the details."
         raise gr.Error(message, duration=12, print_exception=False) from error
+
+
+def shown_by(bar: gr.Progress) -> Progress:
+    """The stages of an index or a draft that is being made, shown by a bar of the page."""
+
+    def show(stage: str, done: int, total: int) -> None:
+        bar(done / total if total else 0.0, desc=stage)
+
+    return show
 
 
 def learner_tutor(tutor: Tutor, request: gr.Request | None) -> Tutor:

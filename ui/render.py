@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote as url_quote
 from urllib.parse import unquote
@@ -20,6 +20,7 @@ from corpus.questions import Question
 from corpus.sentences import split_sentences
 from index.hits import Hit, typed_words
 from tutor.answers import NOT_IN_THE_GUIDES, Answer, AnswerSentence, Citation
+from tutor.code_sandbox import called_by_tests
 from tutor.grading import FoundMisconception, Grade, Verdict, VerdictName
 from tutor.injections import without_instructions
 from tutor.modes import AnswerMode
@@ -138,6 +139,11 @@ def read_link(document_id: str, section: str = "", *, line: int = 0, quote: str 
     if quote.strip():
         wanted.append(f"quote={url_quote(_short_quote(quote), safe='')}")
     return f"#read-{path}" + (f"?{'&'.join(wanted)}" if wanted else "")
+
+
+def practise_link(kind: str, name: str = "") -> str:
+    """The link that begins an interview: on a `question`, a `section` of the guides, all that is `due`, or `any` question."""
+    return f"#practise-{kind}" + (f"/{url_quote(name, safe='')}" if name else "")
 
 
 def _short_quote(quote: str) -> str:
@@ -442,22 +448,24 @@ def _loose(text: str) -> re.Pattern[str]:
 
 
 def question_markdown(question: Question) -> str:
-    """The question as the interviewer asks it, and below it in the other language."""
+    """The question as the interviewer asks it, below it in the other language, and the names by which tests call the code asked for."""
+    called = called_by_tests(question.answer, question.tests)
+    names = f"The tests know your code by these names:\n\n```python\n{called}\n```" if called else ""
     translation = f'<p class="translation">{html.escape(question.translation)}</p>' if question.translation else ""
-    return "\n\n".join(filter(None, (f"## {page_markdown(question.prompt)}", translation)))
+    return "\n\n".join(filter(None, (f"## {page_markdown(question.prompt)}", translation, names)))
 
 
-def grade_markdown(grade: Grade, *, withheld: int = 0) -> str:
+def grade_markdown(grade: Grade, *, withheld: Collection[int] = ()) -> str:
     """The grade card: score, a row for each key point, misconceptions, feedback, follow-up, and the model answer folded.
 
-    `withheld` is the number of a key point whose words are not to be shown yet.
+    `withheld` has the numbers of key points whose words are not to be shown yet, nor then the model answer.
     """
     parts = [
         score_bar(grade.score),
         page_markdown(grade.feedback),
         "### Key points",
         *(
-            _verdict_row(verdict, number, is_withheld=number == withheld)
+            _verdict_row(verdict, number, is_withheld=number in withheld)
             for number, verdict in enumerate(grade.verdicts, start=1)
         ),
     ]
@@ -466,7 +474,8 @@ def grade_markdown(grade: Grade, *, withheld: int = 0) -> str:
         parts.extend(_misconception(found, number) for number, found in enumerate(grade.misconceptions, start=1))
     if grade.follow_up:
         parts.extend(("### Follow-up question", said(grade.follow_up)))
-    parts.append(model_answer(grade.question))
+    if not withheld:
+        parts.append(model_answer(grade.question))
     return "\n\n".join(parts)
 
 
@@ -493,7 +502,7 @@ def _band(score: float) -> str:
 
 
 def _verdict_row(verdict: Verdict, number: int, *, is_withheld: bool = False) -> str:
-    text = "<em>The follow-up asks for this one.</em>" if is_withheld else page_markdown(verdict.key_point.text)
+    text = "<em>The follow-up asks for this.</em>" if is_withheld else page_markdown(verdict.key_point.text)
     uncertain = ' <span class="badge uncertain">? Uncertain</span>' if verdict.doubt else ""
     rows = [
         f'<div class="verdict {verdict.verdict}{" disputed" if verdict.dispute else ""}">',

@@ -25,13 +25,14 @@ from tutor.interview_report import (
     report_record,
     summary,
 )
-from tutor.interviewer import shown_grade
+from tutor.interviewer import shown_grade, withheld_points
 from ui.render import (
     VERDICT_LABELS,
     cited,
     grade_markdown,
     model_answer,
     page_markdown,
+    practise_link,
     question_markdown,
     said,
     score_bar,
@@ -93,12 +94,15 @@ def asked_markdown(question: Question, language: Language) -> str:
 # What was said
 
 
-def transcript_markdown(round_: Round) -> str:
-    """What was said to the question, in its order; the grade as it is after disputes."""
-    return "\n\n".join(_said(round_))
+def transcript_markdown(round_: Round, *, is_over: bool = False) -> str:
+    """What was said to the question, in its order; the grade as it is after disputes.
+
+    Unless the interview `is_over`, what a waiting follow-up asks for is not told.
+    """
+    return "\n\n".join(_said(round_, is_over))
 
 
-def _said(round_: Round) -> Iterator[str]:
+def _said(round_: Round, is_over: bool) -> Iterator[str]:
     hints = follow_ups = 0
     for turn in round_.turns[1:]:
         match turn.kind:
@@ -109,7 +113,7 @@ def _said(round_: Round) -> Iterator[str]:
                 yield _note("You asked", f"{said(turn.text) or 'What is meant?'}\n\n{page_markdown(turn.reply)}")
             case "answer":
                 yield _note("Your answer", typed(turn.text))
-                yield from _card(round_) if turn.grade and turn.grade.is_judged else (_unjudged(turn),)
+                yield from _card(round_, is_over) if turn.grade and turn.grade.is_judged else (_unjudged(turn),)
             case "follow-up":
                 yield _note("You", typed(turn.text))
                 label = f"{VERDICT_LABELS[turn.verdict.verdict]}. " if turn.verdict else ""
@@ -128,10 +132,10 @@ def _note(who: str, text: str, kind: str = "") -> str:
     return f'<div class="said {kind}">\n\n<span class="who">{who}</span>\n\n{text}\n\n</div>'
 
 
-def _card(round_: Round) -> Iterator[str]:
-    grade = shown_grade(round_)
+def _card(round_: Round, is_over: bool) -> Iterator[str]:
+    grade = replace(round_.grade, follow_up="") if is_over and round_.grade else shown_grade(round_)
     if grade is not None:
-        withheld = round_.follow_up.point if round_.follow_up else 0
+        withheld = () if is_over else withheld_points(round_)
         yield f'<div class="card">\n\n{grade_markdown(grade, withheld=withheld)}\n\n</div>'
 
 
@@ -236,7 +240,8 @@ def _round(number: int, round_: Round) -> str:
     return (
         f'<details class="source"><summary><span class="where"><b>{number}. {page_markdown(round_.question.prompt)}</b> '
         f"<small>{result} · {duration(round_.seconds)}</small></span></summary>\n\n"
-        f"{transcript_markdown(round_) if round_.is_answered or round_.lesson else model_answer(round_.question, is_open=True)}\n\n</details>"
+        f"[Try this question again]({practise_link('question', round_.question.id)})\n\n"
+        f"{transcript_markdown(round_, is_over=True) if round_.is_answered or round_.lesson else model_answer(round_.question, is_open=True)}\n\n</details>"
     )
 
 

@@ -19,19 +19,14 @@ from tutor.coverage import STRONG, DayOfPractice, SectionCoverage, SectionState,
 from tutor.interview import MAX_QUESTIONS, Interview
 from tutor.interview_report import percent
 from tutor.progress import PointStanding
-from tutor.schedule import RETENTION, Card, StudyPlan
+from tutor.schedule import Card, StudyPlan
 from ui.pictures import calendar, plan_bars, radar, score_line
-from ui.render import page_markdown, read_link, said, score_cell, topic_label
+from ui.render import page_markdown, practise_link, read_link, said, score_cell, topic_label
 from ui.render_interview import REPORT_FORMATS, STYLE_LABELS
 
 _DUE_SHOWN = 8
 _DAYS_SHOWN = 30
 _STATE_LABELS: Mapping[SectionState, str] = {"never asked": "never asked", "weak": "weak", "strong": "strong"}
-
-
-def practise_link(kind: str, name: str = "") -> str:
-    """The link that begins an interview: on a `question`, a `section` of the guides, all that is `due`, or `any` question."""
-    return f"#practise-{kind}" + (f"/{quote(name, safe='')}" if name else "")
 
 
 def save_link(kind: str, name: str = "", ending: str = "") -> str:
@@ -113,7 +108,7 @@ def _due(
 ) -> Iterator[str]:
     if not due:
         later = f" The next question comes again on {_day(next_due, now)}." if next_due else ""
-        yield f"## Nothing is due today\n\nYou still know with {RETENTION:.0%} or more what you have answered.{later}\n"
+        yield f"## Nothing is due today\n\nWhat you answered has not had time to be forgotten.{later}\n"
         yield f"[Practise something new]({practise_link('any')})"
         return
     put = min(len(due), MAX_QUESTIONS)

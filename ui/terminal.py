@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -140,8 +140,8 @@ def typed_lines(prompt: str, *, keep_empty: bool = False) -> Iterator[str]:
             yield line.rstrip("\n")
 
 
-def print_grade(grade: Grade, *, as_json: bool = False, withheld: int = 0) -> None:
-    """A grade, point by point; `withheld` is the number of one whose words are not to be shown yet."""
+def print_grade(grade: Grade, *, as_json: bool = False, withheld: Collection[int] = ()) -> None:
+    """A grade, point by point; `withheld` has the numbers of those whose words are not to be shown yet."""
     if as_json:
         from tutor.records import grade_record
 
@@ -149,7 +149,7 @@ def print_grade(grade: Grade, *, as_json: bool = False, withheld: int = 0) -> No
         return
     typer.echo(f"Score: {'not judged' if grade.score is None else f'{grade.score:.0%}'}  ({grade.question.id})")
     for number, verdict in enumerate(grade.verdicts, start=1):
-        text = "(asked for below)" if number == withheld else verdict.key_point.text
+        text = "(asked for below)" if number in withheld else verdict.key_point.text
         typer.echo(f"{number:>2}. {verdict.verdict:<12} [{verdict.key_point.weight:g}] {text}")
         if verdict.doubt:
             typer.echo(f"               uncertain: {verdict.doubt}")
@@ -157,7 +157,7 @@ def print_grade(grade: Grade, *, as_json: bool = False, withheld: int = 0) -> No
             typer.echo(f"               disputed (it was {verdict.dispute.before.verdict}): {verdict.dispute.reason}")
         if verdict.evidence:
             typer.echo(f"               you: {verdict.evidence}")
-        if verdict.verdict != "made" and verdict.citation and number != withheld:
+        if verdict.verdict != "made" and verdict.citation and number not in withheld:
             chunk = verdict.citation.chunk
             typer.echo(f"               read: {chunk.title} > {chunk.path} ({chunk.place})")
     for found in grade.misconceptions:
