@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, get_args
@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from corpus.documents import Problem, UnreadableFileError, decode, read_bytes, reason, split_front_matter
+from corpus.sayings import by_point, read_sayings, sayings_of
 
 Level = Literal["junior", "mid", "senior", "staff"]
 Kind = Literal["concept", "compare", "derive", "compute", "code", "debug", "design", "behavioural"]
@@ -39,6 +40,20 @@ class KeyPoint:
     phrasings: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
     """Statements that contradict it, as learners make them."""
+    said: tuple[str, ...] = ()
+    """What candidates said who made it: further phrasings, from the file beside the bank."""
+    mistaken: tuple[str, ...] = ()
+    """What candidates said who contradicted it, from the same file."""
+
+    @property
+    def ways_to_say(self) -> tuple[str, ...]:
+        """The point and all its phrasings."""
+        return (self.text, *self.phrasings, *self.said)
+
+    @property
+    def ways_to_err(self) -> tuple[str, ...]:
+        """All that is known to contradict it."""
+        return (*self.wrong, *self.mistaken)
 
 
 @dataclass(frozen=True)
@@ -113,12 +128,38 @@ def read_questions(paths: Iterable[Path]) -> tuple[list[Question], list[Problem]
                 if is_draft(text):
                     raise UnreadableFileError("it is a draft. Edit it, then delete its line `draft: true`.")
                 found, mistakes = parse_questions(text, name)
+                found, odd = _with_sayings(found, sayings_of(file))
             except (UnreadableFileError, OSError) as error:
                 problems.append(Problem(name, 0, reason(error)))
                 continue
             questions.extend(found)
-            problems.extend(mistakes)
+            problems.extend((*mistakes, *odd))
     return _without_duplicates(questions, problems), problems
+
+
+def _with_sayings(questions: list[Question], file: Path) -> tuple[list[Question], list[Problem]]:
+    """The questions with what candidates say of their key points, where the file is there; what fits no key point is reported."""
+    if not file.is_file():
+        return questions, []
+    sayings, problems = read_sayings([file])
+    of_point = by_point(sayings)
+    result = []
+    for question in questions:
+        points = []
+        for point in question.key_points:
+            item = of_point.pop((question.id, point.text), None)
+            mistakes = tuple(first for first, *_ in item.mistakes) if item else ()
+            points.append(replace(point, said=item.said, mistaken=mistakes) if item else point)
+        result.append(replace(question, key_points=tuple(points)))
+    problems += [
+        Problem(
+            item.path,
+            item.line,
+            f"the question {item.question_id!r} has no key point {item.statement[:60]!r}. Copy the point's text after `S:`, or delete what stands below.",
+        )
+        for item in of_point.values()
+    ]
+    return result, problems
 
 
 def _without_duplicates(questions: Sequence[Question], problems: list[Problem]) -> list[Question]:

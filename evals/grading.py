@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +17,13 @@ from corpus.questions import Question, read_questions
 from evals.agreement import auc, confusion, f1, grid_of, pearson, reliability, score_figures, verdict_figures
 from evals.answer_cases import JUDGEMENTS, OUR_JUDGED_ANSWERS, JudgedAnswer, judged_answer
 from evals.case_cache import CaseCache
-from evals.cases_format import read_lines
+from evals.cases_format import CaseError, read_lines
 from evals.grading_battery import Trial, by_case, run_battery
 from evals.grounding import REPEATED
 from evals.report import CaseDetail, CaseFigures, Confusion, Curve, EvalReport
 from evals.statistics import Interval, bootstrap_figures, bootstrap_means
 from index.build import Progress
+from tutor.calibration import LEAST_GRADED, Calibration, GradedAnswer, calibration
 from tutor.grader import Grader, shipped_grader
 from tutor.grading import Grade, GradingError, VerdictName, grade_attempt
 from tutor.settings import CORPUS_FOLDER
@@ -29,6 +32,15 @@ Numbers = NDArray[np.float64]
 Judge = Callable[[Question, str], Grade]
 RIGHT = 0.5
 """Score from which an answer that people call right or wrong counts as right."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Another answer to a case's question, and what people gave it."""
+
+    answer: str
+    score: float
+    """0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,13 @@ class GradingCase:
     """0 to 1."""
     in_marks: bool = False
     """Whether people gave marks, of more than one, and not just right or wrong."""
+    samples: tuple[Sample, ...] = ()
+    """By these, if they are three or more, the score is calibrated."""
+
+    @cached_property
+    def rubric(self) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+        """What all answers to one question share: the question, its references and its key points."""
+        return self.question, self.references, self.key_points
 
 
 @dataclass(frozen=True)
@@ -81,7 +100,8 @@ def read_grading_cases(
     """Cases of a file or a folder of JSON lines: answers with a score, answers with verdicts, and what is wrong with other lines.
 
     A line has `id` and `answer`, one of `reference`, `references`, `key_point` and `key_points`, and may have `question`,
-    `question_id`, `max_score` (above 1: people gave marks), and `score` or `label`. With `verdicts` in their place, one for each
+    `question_id`, `max_score` (above 1: people gave marks), `samples` (answers to the same question, each with `answer` and `score`),
+    and `score` or `label`. With `verdicts` in their place, one for each
     key point, `question` is the id of a question of the bank. Raises CaseError where no line holds a case.
     """
     by_id = {question.id: question for question in questions}
@@ -113,7 +133,25 @@ def _case(row: Mapping[str, Any]) -> GradingCase | JudgedAnswer:
         str(row.get("group") or row.get("question_id") or row["id"]),
         None if label is None else _score(label),
         float(str(row.get("max_score") or 1)) > 1,
+        _samples(row),
     )
+
+
+def _samples(row: Mapping[str, Any]) -> tuple[Sample, ...]:
+    value = row.get("samples") or []
+    if not isinstance(value, list):
+        raise TypeError("samples is no list")
+    samples = []
+    for number, item in enumerate(value, start=1):
+        try:
+            answer, score = item["answer"], _score(item["score"])
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            raise ValueError(f"sample {number} is no answer with a score: {reason}") from error
+        if not isinstance(answer, str) or not answer.strip():
+            raise ValueError(f"the answer of sample {number} is empty")
+        samples.append(Sample(answer, score))
+    return tuple(samples)
 
 
 def _score(label: object) -> float:
@@ -130,6 +168,42 @@ def _texts(row: Mapping[str, Any], name: str) -> list[str]:
     return [str(text) for text in value if str(text).strip()]
 
 
+def with_graded_answers(cases: Sequence[GradingCase], count: int, *, seed: int) -> tuple[list[GradingCase], list[str]]:
+    """The other cases, with `count` answers that people scored drawn as samples from those of the same question; and what was left out.
+
+    For a seed, a larger count draws the same answers and more. A question too few of whose answers have a score is left out and named.
+    Raises CaseError where all are, or the count is too small to calibrate by.
+    """
+    if count < LEAST_GRADED:
+        raise CaseError(
+            f"{count} graded answers calibrate nothing. Expected 0, or {LEAST_GRADED} or more of each question."
+        )
+    questions: dict[object, list[GradingCase]] = {}
+    for case in cases:
+        questions.setdefault(case.rubric, []).append(case)
+    kept: dict[str, GradingCase] = {}
+    left_out = []
+    for members in questions.values():
+        scored = [case for case in members if case.score is not None]
+        if len(scored) < count or len(members) == count:
+            left_out.append(
+                f"the question {members[0].question[:60]!r}: {len(members)} answers, {len(scored)} with a score. "
+                f"Expected {count} with a score, and another to judge."
+            )
+            continue
+        # Each question has its own draw, so that cases of others change nothing.
+        dice = np.random.default_rng([seed, crc32(repr(members[0].rubric).encode())])
+        drawn = [scored[place] for place in dice.permutation(len(scored))[:count]]
+        samples = tuple(Sample(case.answer, case.score) for case in drawn if case.score is not None)
+        taken = {case.id for case in drawn}
+        kept |= {case.id: replace(case, samples=case.samples + samples) for case in members if case.id not in taken}
+    if not kept:
+        raise CaseError(
+            f"No question has more than {count} answers, {count} of them with a score: {'; '.join(left_out[:3])}"
+        )
+    return [kept[case.id] for case in cases if case.id in kept], left_out
+
+
 def scores_report(
     cases: Sequence[GradingCase],
     problems: Sequence[Problem],
@@ -138,35 +212,41 @@ def scores_report(
     cache: CaseCache,
     seed: int,
     progress: Progress,
+    left_out: Sequence[str] = (),
 ) -> EvalReport:
-    """The offline grader's score of each case, and how far it agrees with people's."""
-    scores, repeated = [], []
+    """The offline grader's score of each case, calibrated by its samples, and how far it agrees with people's.
+
+    `left_out` are questions that were, and why.
+    """
+    scores, calibrated, repeated = [], [], []
+    learned: dict[object, Calibration | None] = {}
     for done, case in enumerate(cases):
         progress("grading", done, len(cases))
-
-        def judge(case: GradingCase = case) -> Mapping[str, Any]:
-            score = grader.score_answer(
-                case.question,
-                case.answer,
-                references=case.references,
-                key_points=case.key_points,
-                in_marks=case.in_marks,
-            )
-            return {"score": score}
-
-        content = ["score", case.question, case.references, case.key_points, case.answer, case.in_marks]
-        scores.append(float(cache.judged(content, judge)["score"]))
+        scores.append(_cached_score(case, case.answer, grader, cache))
         if done % (-(-len(cases) // REPEATED)) == 0:
-            repeated.append({"repeatable": float(judge()["score"] == scores[-1])})
-    known = [(case, case.score, score) for case, score in zip(cases, scores, strict=True) if case.score is not None]
+            repeated.append({"repeatable": float(_answer_score(case, case.answer, grader) == scores[-1])})
+        key = case.rubric, case.in_marks, case.samples
+        if key not in learned:
+            graded = [
+                GradedAnswer(item.answer, _cached_score(case, item.answer, grader, cache), item.score)
+                for item in case.samples
+            ]
+            learned[key] = calibration(graded, grader.lexicon)
+        found = learned[key]
+        calibrated.append(found.calibrated(case.question, case.answer, scores[-1]) if found else scores[-1])
+    known = [(case, case.score, score) for case, score in zip(cases, calibrated, strict=True) if case.score is not None]
     gold, given = (np.array([row[place] for row in known], dtype=np.float64) for place in (1, 2))
+    figures = agreement(cases, calibrated, seed=seed)
+    if any(learned.values()):
+        as_graded = agreement(cases, scores, seed=seed)
+        figures |= {f"uncalibrated_{name}": interval for name, interval in as_graded.items()}
     return EvalReport(
         "grading",
         {"answers": {case.id: {"score_met": 1 - abs(wanted - found)} for case, wanted, found in known}}
         if known
         else {},
         seed,
-        figures=agreement(cases, scores, seed=seed) | bootstrap_means(repeated, seed=seed),
+        figures=figures | bootstrap_means(repeated, seed=seed),
         details={
             case.id: CaseDetail(
                 case.question,
@@ -178,11 +258,44 @@ def scores_report(
         },
         curves=[reliability("Reliability of the scores", "score of the grader", given, gold)] if known else [],
         notes=[
-            *(f"left out {problem}" for problem in problems),
+            *(f"left out {problem}" for problem in (*problems, *left_out)),
+            *_calibration_notes(cases),
             f"{len(cases)} answers scored, {len(problems)} left out; {len(known)} have a label to compare with",
         ],
-        predictions=[{"id": case.id, "score": round(score, 6)} for case, score in zip(cases, scores, strict=True)],
+        predictions=[
+            {"id": case.id, "score": round(score, 6)}
+            | ({"uncalibrated_score": round(raw, 6)} if len(case.samples) >= LEAST_GRADED else {})
+            for case, score, raw in zip(cases, calibrated, scores, strict=True)
+        ],
     )
+
+
+def _cached_score(case: GradingCase, answer: str, grader: Grader, cache: CaseCache) -> float:
+    content = ["score", case.question, case.references, case.key_points, answer, case.in_marks]
+    return float(cache.judged(content, lambda: {"score": _answer_score(case, answer, grader)})["score"])
+
+
+def _answer_score(case: GradingCase, answer: str, grader: Grader) -> float:
+    """The score of an answer to the case's question."""
+    return grader.score_answer(
+        case.question, answer, references=case.references, key_points=case.key_points, in_marks=case.in_marks
+    )
+
+
+def _calibration_notes(cases: Sequence[GradingCase]) -> list[str]:
+    counts = [len(case.samples) for case in cases if len(case.samples) >= LEAST_GRADED]
+    few = sum(0 < len(case.samples) < LEAST_GRADED for case in cases)
+    notes = []
+    if counts:
+        span = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+        questions = len({case.rubric for case in cases if len(case.samples) >= LEAST_GRADED})
+        notes.append(
+            f"{len(counts)} answers to {questions} questions calibrated by {span} graded answers each; "
+            "uncalibrated_ figures are of the same answers without them"
+        )
+    if few:
+        notes.append(f"{few} answers have fewer than {LEAST_GRADED} samples: their scores stay as they are")
+    return notes
 
 
 def agreement(cases: Sequence[GradingCase], scores: Sequence[float], *, seed: int = 0) -> dict[str, Interval]:

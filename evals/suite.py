@@ -11,6 +11,7 @@ from pathlib import Path
 from corpus.documents import Problem
 from evals.abstention import abstention_report
 from evals.answer_cases import JudgedAnswer
+from evals.bank import bank_report, read_bank
 from evals.case_cache import CaseCache, code_version
 from evals.cases_format import CaseError, RetrievalCase, first_of_each_kind
 from evals.citations import citations_report
@@ -75,10 +76,10 @@ def run_suite(
     progress: Progress,
     fresh: bool = False,
 ) -> SuiteReport:
-    """Retrieval, abstention, conversation and citations on the cases; grounding and grading on ours.
+    """Retrieval, abstention, conversation and citations on the cases; grounding, grading and the bank on ours.
 
     `limit` takes the first so many cases of each kind, and as many questions, answers and learners' answers. Where the cases are
-    somebody's own, grounding and grading, which rest on our guides and questions, are left out. Raises CaseError for cases that
+    somebody's own, those that rest on our guides and questions are left out. Raises CaseError for cases that
     cannot be read.
     """
     reports: list[EvalReport] = []
@@ -104,7 +105,7 @@ def run_suite(
                 left_out.append(f"{name}: {error}")
         if cases or guides:
             left_out.append(
-                "grounding and grading: our cases rest on our guides. Give your own: tutor eval grounding --cases"
+                "grounding, grading and bank: our cases and questions rest on our guides. Give your own: tutor eval grounding --cases"
             )
         else:
             answers, mistakes = read_grounding_cases(None, settings.guides, settings.chunk_words)
@@ -116,6 +117,8 @@ def run_suite(
             reports.append(
                 grading_of_ours(tutor, settings, battery, limit=limit, seed=seed, progress=progress, fresh=fresh)
             )
+            bank, odd = read_bank(None)
+            reports.append(bank_report(bank, odd, plain_grade, limit=limit, cache=cache, seed=seed, progress=progress))
     return SuiteReport(reports, left_out, day, this_machine())
 
 

@@ -29,6 +29,7 @@ KNOWN_IN = {
         "tutor/doctor.py",
         "tutor/classifier_judge.py",
         "index/encoder_training.py",
+        "tutor/word_training.py",
     },
     "transformers": {
         "tutor/transformers_model.py",

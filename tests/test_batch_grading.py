@@ -132,15 +132,47 @@ def test_a_file_that_is_no_such_csv_says_what_was_expected(tutor: Tutor, tmp_pat
 
 
 def test_human_scores_calibrate_the_question_for_the_next_file(tutor: Tutor, tmp_path: Path):
-    lines = [f"dropout-train-inference,{MADE},{score}" for score in ("0.9", "90 %", "9/10", "4,5/5")] * 2
+    answers = (
+        "Random activations are zeroed in training.",
+        "Dropout sets activations to zero.",
+        MADE,
+        "It zeroes units.",
+    )
+    scores = ("0.9", "90 %", "9/10", '"4,5/5"')
+    rows = [f"dropout-train-inference,{answer},{score}" for answer, score in zip(answers, scores, strict=True)]
 
-    text = "\n".join(["question,answer,human_score", *(line.replace("4,5/5", '"4,5/5"') for line in lines)])
-    first, failures = graded(tutor, tmp_path, text)
-    [again], _ = graded(tutor, tmp_path, f"question,answer\ndropout-train-inference,{MADE}\n")
+    first, failures = graded(tutor, tmp_path, "\n".join(["question,answer,human_score", *rows]))
+    [again], _ = graded(
+        tutor, tmp_path, "question,answer\ndropout-train-inference,Dropout zeroes activations in training.\n"
+    )
 
     assert failures == []
     assert {row["calibrated_score"] for row in first} == {""}
     assert float(again["score"]) < float(again["calibrated_score"]) <= 0.9
+
+
+def test_file_graded_again_gives_each_row_what_the_others_tell_and_not_its_own_human_score(
+    tutor: Tutor, tmp_path: Path
+):
+    others = [
+        f"dropout-train-inference,Dropout zeroes activations {when}.,0.9" for when in ("at first", "often", "now")
+    ]
+    text = "\n".join(["question,answer,human_score", *others, f"dropout-train-inference,{MADE},"])
+
+    graded(tutor, tmp_path, f"{text}0\n")
+    _, _, _, mistaken = graded(tutor, tmp_path, f"{text}0\n")[0]
+    _, _, _, mended = graded(tutor, tmp_path, f"{text}1\n")[0]
+
+    assert mistaken["calibrated_score"] == mended["calibrated_score"] > mended["score"]
+
+
+def test_blank_answer_stays_without_a_score_however_mild_people_are(tutor: Tutor, tmp_path: Path):
+    rows = [f"dropout-train-inference,Dropout zeroes activations {when}.,1" for when in ("at first", "often", "now")]
+    graded(tutor, tmp_path, "\n".join(["question,answer,human_score", *rows]))
+
+    [row], _ = graded(tutor, tmp_path, "question,answer\ndropout-train-inference,I don't know.\n")
+
+    assert row["calibrated_score"] == "0.0"
 
 
 def test_human_score_that_is_none_is_reported_with_its_line(tutor: Tutor, tmp_path: Path):

@@ -248,7 +248,7 @@ def test_a_whole_run_is_kept_for_the_page_and_its_limits_name_the_eval(run: Run,
     wrong = run(*measure, "--limit", 1, "--fail-under", "hit@5=1")
 
     assert ended.status == 0, ended.err
-    assert "left out grounding and grading: our cases rest on our guides" in ended.err
+    assert "left out grounding, grading and bank: our cases and questions rest on our guides" in ended.err
     kept = SuiteReport.read(read_settings().home / "evals" / "report.json")
     assert [item.name for item in kept.reports] == ["retrieval", "abstention", "conversation", "citations"]
     assert {json.loads(line)["eval"] for line in said.read_text(encoding="utf-8").splitlines()} == {

@@ -58,8 +58,10 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     """Open texts, a guide and a bank."""
-    for name in ("texts", "guides", "questions"):
+    for name in ("texts", "guides", "questions", "statements"):
         (tmp_path / name).mkdir()
+    said = "\n".join(f"Q: {question}\nS: {answer}\n+: so that {answer.lower()}\n" for question, answer in FACTS.items())
+    (tmp_path / "statements" / "facts.txt").write_text(said, encoding="utf-8")
     pairs = [{"q": question, "d": f"{answer} {answer}"} for question, answer in FACTS.items()] * 3
     (tmp_path / "texts" / "facts.jsonl").write_text("\n".join(map(json.dumps, pairs)) + "\n", encoding="utf-8")
     (tmp_path / "answers").mkdir()
@@ -80,6 +82,7 @@ def train(data: Path, corpus: Path, output: Path) -> dict[str, object]:
         guides=corpus / "guides",
         bank=corpus / "questions",
         answers=corpus / "answers",
+        statements=corpus / "statements",
         progress=quiet,
     )
 
@@ -126,6 +129,13 @@ def test_made_up_answers_are_wrong_and_marked(data: Path):
 
     assert made
     assert {judgement.score for judgement in made} == {0.0}
+
+
+def test_broken_statement_is_named(data: Path, corpus: Path, tmp_path: Path):
+    (corpus / "statements" / "odd.txt").write_text("+: said of nothing\n", encoding="utf-8")
+
+    with pytest.raises(ValueError, match=r"odd\.txt:1"):
+        train(data, corpus, tmp_path / "grader")
 
 
 def test_words_in_like_company_come_near_to_each_other():

@@ -14,11 +14,13 @@ from evals.cases_format import CaseError
 from evals.grading import (
     Battery,
     GradingCase,
+    Sample,
     agreement,
     plain_grade,
     read_grading_cases,
     scores_report,
     verdicts_report,
+    with_graded_answers,
 )
 from evals.grading_battery import run_battery
 from tutor.grader import shipped_grader
@@ -73,6 +75,11 @@ def test_more_than_one_point_to_earn_means_marks(tmp_path: Path):
         ('{"id": "b", "reference": "One.", "answer": "x", "score": NaN}', "NaN is no number"),
         (ROW | {"id": "b", "score": "nan"}, "the score 'nan' is not between 0 and 1"),
         (ROW | {"id": "b", "score": 3}, "the score 3 is not between 0 and 1"),
+        (ROW | {"id": "b", "samples": "FIFO"}, "samples is no list"),
+        (ROW | {"id": "b", "samples": ["FIFO"]}, "sample 1 is no answer with a score"),
+        (ROW | {"id": "b", "samples": [{"answer": "FIFO"}]}, "sample 1 is no answer with a score: it has no 'score'"),
+        (ROW | {"id": "b", "samples": [{"answer": "x", "score": 1.5}]}, "the score 1.5 is not between 0 and 1"),
+        (ROW | {"id": "b", "samples": [{"answer": " ", "score": 1}]}, "the answer of sample 1 is empty"),
         (ROW, "the id 'a' is taken"),
         ({"id": "b", "question": "momentum", "answer": "x", "verdicts": ["made"]}, "there is no question 'momentum'"),
     ],
@@ -148,6 +155,117 @@ def test_report_has_a_score_for_each_case_and_the_reliability_of_the_scores(tmp_
     assert report.values["repeatable"] == 1
     assert report.curves[0].title == "Reliability of the scores"
     assert report.notes[-1] == "3 answers scored, 0 left out; 2 have a label to compare with"
+
+
+WRONG = ("Last in, first out.", "The last one goes out first.", "What came last is the first to go.")
+
+
+def test_samples_move_the_score_towards_what_people_gave_answers_like_it(tmp_path: Path):
+    samples = [{"answer": answer, "score": 0} for answer in WRONG]
+    row = ROW | {"answer": "Last one in goes first out.", "score": 0.1}
+    rows = [row, row | {"id": "b", "samples": samples}, row | {"id": "c", "samples": samples[:2]}]
+    read, _, problems = read_grading_cases(write(tmp_path / "cases.jsonl", *rows), [])
+
+    report = scores_report(
+        read, problems, shipped_grader(), cache=CaseCache(tmp_path, ()), seed=0, progress=no_progress
+    )
+
+    plain, calibrated, few = report.predictions
+    assert read[1].samples[0] == Sample(WRONG[0], 0.0)
+    assert calibrated["score"] < calibrated["uncalibrated_score"] == plain["score"] == few["score"]
+    assert set(plain) == set(few) == {"id", "score"}
+    assert report.values["uncalibrated_rmse"] > report.values["rmse"]
+    assert any(note.startswith("1 answers to 1 questions calibrated by 3 graded answers each") for note in report.notes)
+    assert "1 answers have fewer than 3 samples: their scores stay as they are" in report.notes
+
+
+def test_report_without_samples_has_one_figure_of_each_kind(tmp_path: Path):
+    read, _, _ = read_grading_cases(write(tmp_path / "cases.jsonl", ROW | {"score": 1}), [])
+
+    report = scores_report(read, [], shipped_grader(), cache=CaseCache(tmp_path, ()), seed=0, progress=no_progress)
+
+    assert not any(name.startswith("uncalibrated") for name in report.values)
+
+
+def answers_to(question: str, count: int, *, scored: int) -> list[GradingCase]:
+    return [
+        GradingCase(
+            f"{question} {number}", question, ("x",), (), f"y {number}", question, 0.5 if number < scored else None
+        )
+        for number in range(count)
+    ]
+
+
+def test_graded_answers_are_drawn_from_scored_ones_of_the_same_question_and_not_scored_themselves():
+    rows = [*answers_to("a", 8, scored=5), *answers_to("b", 5, scored=5)]
+
+    kept, left_out = with_graded_answers(rows, 4, seed=0)
+
+    assert left_out == []
+    assert [len(case.samples) for case in kept] == [4] * 5
+    assert {case.question for case in kept} == {"a", "b"}
+    for case in kept:
+        drawn = {sample.answer for sample in case.samples}
+        scored = {row.answer for row in rows if row.question == case.question and row.score is not None}
+        assert drawn <= scored
+        assert case.answer not in drawn
+
+
+def test_graded_answers_are_the_same_for_a_seed_and_more_of_them_hold_the_fewer():
+    rows = answers_to("a", 20, scored=20)
+
+    def drawn(count: int, seed: int) -> tuple[Sample, ...]:
+        return with_graded_answers([*answers_to("b", 9, scored=9), *rows], count, seed=seed)[0][-1].samples
+
+    assert drawn(5, 0) == drawn(8, 0)[:5] == with_graded_answers(rows, 5, seed=0)[0][0].samples
+    assert drawn(5, 0) != drawn(5, 1)
+
+
+def test_question_with_too_few_graded_answers_is_named_and_left_out():
+    kept, [reason] = with_graded_answers([*answers_to("a", 9, scored=9), *answers_to("b", 4, scored=4)], 4, seed=0)
+
+    assert {case.question for case in kept} == {"a"}
+    assert reason == "the question 'b': 4 answers, 4 with a score. Expected 4 with a score, and another to judge."
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(-1, "3 or more"), (2, "3 or more"), (9, "No question has more than 9 answers")]
+)
+def test_count_of_graded_answers_that_cannot_be_drawn_is_refused(count: int, said: str):
+    with pytest.raises(CaseError, match=said):
+        with_graded_answers(answers_to("a", 9, scored=9), count, seed=0)
+
+
+def test_command_draws_graded_answers_and_says_how_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    answers = ("First in, first out.", "FIFO", "The oldest leaves first.", "In order of arrival.", *WRONG)
+    rows = [ROW | {"id": str(number), "answer": text, "score": int(number < 4)} for number, text in enumerate(answers)]
+    rows += [ROW | {"id": "other", "question": "What is a stack?", "score": 0}]
+    file, out = write(tmp_path / "cases.jsonl", *rows), tmp_path / "out.jsonl"
+
+    with pytest.raises(SystemExit) as end:
+        main(["eval", "grading", "--cases", str(file), "--graded-answers", "4", "--predictions", str(out)])
+
+    shown = capsys.readouterr().out
+    assert not end.value.code
+    assert "3 answers to 1 questions calibrated by 4 graded answers each" in shown
+    assert "left out the question 'What is a stack?': 1 answers, 1 with a score" in shown
+    assert "uncalibrated_pearson" in shown
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--graded-answers", "-1"], "greater than or equal to 0"),
+        (["--graded-answers", "5"], "Name a file of them"),
+    ],
+)
+def test_command_says_what_graded_answers_it_needs(capsys: pytest.CaptureFixture[str], options: list[str], said: str):
+    with pytest.raises(SystemExit) as end:
+        main(["eval", "grading", *options])
+
+    assert end.value.code
+    assert said in " ".join(capsys.readouterr().err.split())
 
 
 def test_command_scores_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from corpus.documents import UnreadableFileError, decode
 from corpus.questions import Question
-from tutor.calibration import Calibration, keep_graded, read_calibrations
+from tutor.calibration import Calibration, GradedAnswer, keep_graded, read_calibrations
+from tutor.grader import shipped_grader
 from tutor.grading import Grade, GradingError
 
 if TYPE_CHECKING:
@@ -144,10 +145,10 @@ def grade_batch(
     """Grade every row and write it at once; returns the lines that failed, with the reasons.
 
     `output` is opened with `newline=""`. A grade is kept in the history of the learner that the row names, if it names one. Rows with a
-    human score calibrate their questions for the answers that are graded after this file.
+    human score calibrate their questions for the answers that are graded after this file; the file graded again, each row by the others.
     """
-    calibrations = read_calibrations(tutor.settings.home)
-    graded: dict[str, list[tuple[float, float]]] = {}
+    calibrations = read_calibrations(tutor.settings.home, shipped_grader().lexicon)
+    graded: dict[str, list[GradedAnswer]] = {}
     points = batch.points
     writer = csv.writer(output)
     writer.writerow(map(safe_cell, (*batch.columns, *RESULT_COLUMNS[:2], *points.values(), *RESULT_COLUMNS[2:])))
@@ -166,15 +167,19 @@ def grade_batch(
         if error:
             failures.append((row.line, error))
         if row.human_score is not None and grade is not None and grade.score is not None:
-            graded.setdefault(grade.question.id, []).append((grade.score, row.human_score))
-        writer.writerow(map(safe_cell, (*row.cells, *_results(grade, list(points), calibrations), error)))
+            kept = GradedAnswer(row.answer, grade.score, row.human_score)
+            graded.setdefault(grade.question.id, []).append(kept)
+        writer.writerow(map(safe_cell, (*row.cells, *_results(row, grade, list(points), calibrations), error)))
     if graded:
         keep_graded(tutor.settings.home, graded)
     return failures
 
 
 def _results(
-    grade: Grade | None, points: Sequence[tuple[str, int]], calibrations: Mapping[str, Calibration]
+    row: BatchRow,
+    grade: Grade | None,
+    points: Sequence[tuple[str, int]],
+    calibrations: Mapping[str, Calibration],
 ) -> list[str]:
     """Score, what people would give, a verdict for each key point, evidence and remark."""
     if grade is None:
@@ -193,14 +198,21 @@ def _results(
     ]
     doubts = [verdict.doubt for verdict in grade.verdicts if verdict.doubt]
     wrong = [f"Misconception: {found.misconception.text}" for found in grade.misconceptions]
-    calibrated = calibrations.get(grade.question.id)
     return [
         "" if grade.score is None else str(grade.score),
-        "" if grade.score is None or calibrated is None else str(calibrated(grade.score)),
+        _calibrated(row, grade, calibrations.get(grade.question.id)),
         *(verdicts.get(point, "") for point in points),
         "\n".join(evidence),
         "\n".join((*grade.remarks, *wrong, *doubts)),
     ]
+
+
+def _calibrated(row: BatchRow, grade: Grade, learned: Calibration | None) -> str:
+    """What people would give; empty where nothing was learned, or the answer got no score."""
+    if learned is None or grade.score is None:
+        return ""
+    own = learned.own_of(row.answer, row.human_score)
+    return str(learned.calibrated(grade.question.prompt, row.answer, grade.score, own=own))
 
 
 def safe_cell(text: str) -> str:

@@ -116,5 +116,5 @@ def _synonyms(claim: str) -> Iterator[tuple[str, str]]:
 def _speaks_of(point: KeyPoint, question: Question, rest: str) -> bool:
     """Whether what is left of a sentence shares a word with the point that the question does not have."""
     asked = {word for wording in question.wordings for word in words(wording)}
-    said = {word for text in (point.text, *point.phrasings) for word in words(text)}
+    said = {word for text in point.ways_to_say for word in words(text)}
     return bool(set(words(rest)) & (said - asked))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -44,7 +44,9 @@ _MAX_ITEM_WORDS = 1.5
 _FUNCTION_SHARE = 0.1
 _LIST_DEGREE = 0.55
 """What keywords or words without order can reach: half."""
-_KNOWN_ORDER, _KNOWN_FLOW = 0.5, 0.0
+_NOTES = (2.5, 8.0)
+"""Words a line of notes, which lack small words too; keywords stand one by one, or all in a row."""
+_KNOWN_ORDER, _KNOWN_FLOW = 0.5, -0.05
 _MAX_BLANK_WORDS = 4
 _FORMULA = re.compile(r"[=<>{}]")
 """Formulas and code have no small words either."""
@@ -57,6 +59,8 @@ _SHARPNESS = 2.0
 _WORD_DEGREE = 0.4
 """What a single word can reach, where the point is no single word."""
 RATIO_RANGE = (-1.5, 0.7)
+_EVERYWHERE = 1 / 3
+"""What the mean over all references counts, beside the nearest."""
 _SHORT_REFERENCE, _LONG_REFERENCE = 8, 32
 """Content words: up to the first a long answer says nothing for itself, from the second its length counts in full."""
 ANSWER_INPUTS = (
@@ -192,11 +196,10 @@ class AnswerWeights:
         return float(scaled @ self.weights) + self.bias
 
     def logit(self, comparisons: Sequence[AnswerComparison]) -> float:
-        """Log odds that an answer is right, by the nearest of its references."""
-        nearest = max(comparisons, key=lambda comparison: comparison.nearness)
+        """Log odds that an answer is right, by the nearest of its references and a little by all."""
         return (
-            self.slope * self.nearness_logit(nearest)
-            + self.length * nearest.length
+            self.slope * of_references(comparisons, self.nearness_logit)
+            + self.length * of_references(comparisons, lambda comparison: comparison.length)
             + self.several * math.log(len(comparisons))
             + self.shift
         )
@@ -215,6 +218,17 @@ class AnswerWeights:
             raise ValueError("its inputs differ")
         centre, scale, weights = np.array(list(data["inputs"].values()), dtype=np.float32).T
         return cls(centre, scale, weights, **{name: float(data[name]) for name in _ANSWER_SCALARS})
+
+
+def of_references(comparisons: Sequence[AnswerComparison], value: Callable[[AnswerComparison], float]) -> float:
+    """A value of the answer beside several references: of the nearest, and by a third the mean of all.
+
+    Which reference is nearest is a guess. On a half of Mohler with five and ten further references, and on a sixth of Beetle, the mean beside
+    it raised the correlation by .01 (nearest alone .68, .69 and .58; mean alone .67, .67 and .53).
+    """
+    nearest = max(comparisons, key=lambda comparison: comparison.nearness)
+    everywhere = sum(map(value, comparisons)) / len(comparisons)
+    return (1 - _EVERYWHERE) * value(nearest) + _EVERYWHERE * everywhere
 
 
 _ANSWER_SCALARS = ("bias", "slope", "length", "several", "shift", "lenience")
@@ -341,7 +355,7 @@ class Grader:
 
     def is_shuffled(self, window: Wording, references: Sequence[Wording]) -> bool:
         """Whether a window is the words of a reference, of the one that it shares most with, without their order."""
-        if len(window.all_stems) < 5 or self.lexicon.flow(window.text) > _KNOWN_FLOW:
+        if len(window.all_stems) < 5 or _FORMULA.search(window.text) or self.lexicon.flow(window.text) > _KNOWN_FLOW:
             return False
         nearest = max(references, key=lambda reference: len(reference.wanted & window.wanted))
         return order_kept(nearest, window) < _KNOWN_ORDER
@@ -428,9 +442,10 @@ def is_keyword_list(text: str) -> bool:
     items = sum(1 for item in re.split(r"[,;\n]", text) if item.strip())
     if items > _MIN_LIST_ITEMS and len(tokens) < _MAX_ITEM_WORDS * items:
         return True
-    return len(tokens) >= _MIN_LIST_WORDS and sum(token in STOP_WORDS for token in tokens) < _FUNCTION_SHARE * len(
-        tokens
-    )
+    lines = sum(1 for line in text.splitlines() if re.search(r"[A-Za-z]", line))
+    if len(tokens) < _MIN_LIST_WORDS or (lines > 1 and _NOTES[0] <= len(tokens) / lines <= _NOTES[1]):
+        return False
+    return sum(token in STOP_WORDS for token in tokens) < _FUNCTION_SHARE * len(tokens)
 
 
 def log_odds(degrees: Vectors) -> Vectors:

@@ -20,12 +20,21 @@ from numpy.typing import NDArray
 
 from corpus.documents import read_guides
 from corpus.questions import Question, read_questions
+from corpus.sayings import SAID_SUFFIX, Sayings, read_sayings
 from index.embedder import SHIPPED_EMBEDDER, make_embedder
 from index.static_encoder import Vectors
 from index.training_pairs import read_pairs
 from index.words import words
-from tutor.grader import ANSWER_INPUTS, ANSWER_SIGNS, AnswerComparison, AnswerWeights, Grader, GraderWeights
-from tutor.paraphrases import OPPOSITES, PARAPHRASES
+from tutor.grader import (
+    ANSWER_INPUTS,
+    ANSWER_SIGNS,
+    AnswerComparison,
+    AnswerWeights,
+    Grader,
+    GraderWeights,
+    of_references,
+)
+from tutor.paraphrases import OPPOSITES, PARAPHRASES, expression_groups
 from tutor.similarity import (
     CLASSES,
     FEATURES,
@@ -35,6 +44,7 @@ from tutor.similarity import (
     Lexicon,
     word_classes,
 )
+from tutor.word_training import pairs_of, taught_vectors
 
 Progress = Callable[[str, int, int], None]
 
@@ -49,6 +59,8 @@ TRAINING_SETS: Mapping[str, str] = {
 OURS, OURS_LICENCE = "ours", "Apache-2.0"
 """Our own answers, written to mislead: wrong ones reuse the words of the reference, right ones avoid them."""
 OUR_ANSWERS = Path(__file__).parent / "grader" / "answers"
+STATEMENTS = Path(__file__).parent / "grader" / "statements"
+"""Statements and what learners say of them, of several fields; those of the bank stand beside it."""
 VERDICT_SCORES: Mapping[str, float] = {"made": 1.0, "partial": 0.5, "missing": 0.0, "contradicted": 0.0}
 ROWS_A_SET = 4_000
 ANSWERS_A_QUESTION = 8
@@ -103,6 +115,7 @@ def train_grader(
     guides: Path,
     bank: Path,
     answers: Path = OUR_ANSWERS,
+    statements: Path = STATEMENTS,
     seed: int = 0,
     progress: Progress,
 ) -> dict[str, object]:
@@ -113,8 +126,9 @@ def train_grader(
     judgements = [*read_judgements(data, list(TRAINING_SETS)), *read_our_answers(answers)]
     licences = {**TRAINING_SETS, OURS: OURS_LICENCE}
     questions, _ = read_questions([bank])
-    documents, definitions = open_texts(texts, guides, questions, judgements)
-    lexicon = make_lexicon(documents, definitions, seed=seed, progress=progress)
+    sayings = read_all_sayings(statements, bank)
+    documents, definitions = open_texts(texts, guides, questions, judgements, sayings)
+    lexicon = make_lexicon(documents, definitions, sayings, seed=seed, progress=progress)
     output.mkdir(parents=True, exist_ok=True)
     lexicon.save(output / "lexicon.npz")
     # What is stored is a little coarser than what was made: the weights must fit what will be read.
@@ -136,6 +150,14 @@ def train_grader(
     }
     (output / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
+
+
+def read_all_sayings(statements: Path, bank: Path) -> list[Sayings]:
+    """What is said of the statements in a folder, and of the bank's key points. Raises ValueError, naming file and line, for a broken line."""
+    sayings, problems = read_sayings([*sorted(statements.glob("*.txt")), *sorted(bank.rglob(f"*{SAID_SUFFIX}"))])
+    if problems:
+        raise ValueError(str(problems[0]))
+    return sayings
 
 
 def _sample(judgements: Sequence[Judgement], seed: int) -> list[Judgement]:
@@ -286,12 +308,18 @@ def _denied(text: str) -> str:
 
 
 def make_lexicon(
-    texts: Sequence[str], definitions: Sequence[tuple[str, str]], *, seed: int = 0, progress: Progress
+    texts: Sequence[str],
+    definitions: Sequence[tuple[str, str]],
+    sayings: Sequence[Sayings] = (),
+    *,
+    seed: int = 0,
+    progress: Progress,
 ) -> Lexicon:
-    """Rarity, company and order of words.
+    """Rarity, company, sense and order of words.
 
     Company: positive pointwise mutual information of words up to six apart, contexts smoothed by 0.75 (Levy et al. 2015), then a
-    truncated SVD; a defined word keeps the company of its definition.
+    truncated SVD; a defined word keeps the company of its definition. Sense: the encoder's vectors beside those of company, taught by what
+    is said of statements, where there is any.
     """
     from scipy import sparse
     from sklearn.utils.extmath import randomized_svd
@@ -335,7 +363,11 @@ def make_lexicon(
     progress("vectors of the encoder", 2, 3)
     sense = _sense_vectors(stems, texts)
     idf = np.array([math.log(1 + len(texts) / (frequency[stem] + 0.5)) for stem in stems])
-    return Lexicon(stems, idf, company, sense, _fluency(texts), math.log(1 + len(texts) / 2))
+    lexicon = Lexicon(stems, idf, company, sense, _fluency(texts), math.log(1 + len(texts) / 2))
+    if pairs := pairs_of(sayings, expression_groups() if sayings else (), seed=seed):
+        taught = taught_vectors(lexicon, pairs, dimension=DIMENSION, seed=seed, progress=progress)
+        lexicon = Lexicon(stems, idf, company, taught, lexicon.fluency, float(lexicon.idf[-1]))
+    return lexicon
 
 
 def _sense_vectors(stems: Sequence[str], texts: Sequence[str]) -> Vectors:
@@ -457,11 +489,18 @@ def _fit_levels(rows: Sequence[_Row], weights: AnswerWeights) -> AnswerWeights:
     # A set of marks is more lenient than one of right and wrong: that is no property of an answer.
     features = np.array(
         [
-            [weights.nearness_logit(row.nearest), math.log(len(row.comparisons)), 1.0, row.judgement.source in graded]
+            [
+                of_references(row.comparisons, weights.nearness_logit),
+                math.log(len(row.comparisons)),
+                1.0,
+                row.judgement.source in graded,
+            ]
             for row in real
         ]
     )
-    lengths = LENGTH_WEIGHT * np.array([row.nearest.length for row in real])
+    lengths = LENGTH_WEIGHT * np.array(
+        [of_references(row.comparisons, lambda comparison: comparison.length) for row in real]
+    )
     scores = np.array([row.judgement.score for row in real])
     share = _balance(real, scores)
 
@@ -570,7 +609,11 @@ _FRAME = re.compile(
 
 
 def open_texts(
-    folder: Path, guides: Path, bank: Sequence[Question], judgements: Sequence[Judgement]
+    folder: Path,
+    guides: Path,
+    bank: Sequence[Question],
+    judgements: Sequence[Judgement],
+    sayings: Sequence[Sayings] = (),
 ) -> tuple[list[str], list[tuple[str, str]]]:
     """Texts for the lexicon, and terms with their definitions: pairs of the encoder's training, our corpus, and the sets' own words."""
     texts: list[str] = []
@@ -587,6 +630,7 @@ def open_texts(
     texts += [text for question in bank for point in question.key_points for text in (point.text, *point.phrasings)]
     lists = (*PARAPHRASES.read_text(encoding="utf-8").splitlines(), *OPPOSITES.read_text(encoding="utf-8").splitlines())
     texts += [side.replace(" | ", " ") for line in lists if not line.startswith("#") for side in line.split(" <> ")]
+    texts += [text for item in sayings for text in (item.question, *item.right, *item.half, *item.wrong, *item.beside)]
     seen: Counter[str] = Counter()
     for judgement in judgements:
         seen[judgement.question_id] += 1

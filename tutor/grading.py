@@ -224,9 +224,11 @@ class _Reading:
         self._result = judge_result(quantity, attempt, question.prompt) if quantity else None
         if is_blank(attempt, asked_stems(question.wordings)):
             return
-        phrasings = [(point.text, *point.phrasings) for point in question.key_points]
+        phrasings = [point.ways_to_say for point in question.key_points]
         beliefs = [(item.text,) for item in question.misconceptions]
-        contradictions = [(row, point.wrong) for row, point in enumerate(question.key_points) if point.wrong]
+        contradictions = [
+            (row, point.ways_to_err) for row, point in enumerate(question.key_points) if point.ways_to_err
+        ]
         board = grader.read(
             question.prompt,
             question.wordings,
@@ -266,7 +268,7 @@ class _Reading:
         for row, window in np.argwhere(says >= PARTIAL):
             point, text = self._question.key_points[row], self.windows[window]
             differs[row, window] = (
-                other_number(point.text, text, given=self._question.prompt, phrasings=point.phrasings) is not None
+                other_number(point.text, text, given=self._question.prompt, phrasings=point.ways_to_say[1:]) is not None
             )
         return differs
 

@@ -75,6 +75,14 @@ def shipped_paraphrases() -> Paraphrases:
     )
 
 
+def expression_groups() -> list[list[str]]:
+    """The expressions of each line of the shipped paraphrases, as they are written."""
+    return [
+        [text.strip() for text in line.split("|") if text.strip()]
+        for line in _lines(PARAPHRASES.read_text(encoding="utf-8").splitlines())
+    ]
+
+
 def _lines(lines: Iterable[str]) -> Iterable[str]:
     return (line for line in map(str.strip, lines) if line and not line.startswith("#"))
 

@@ -345,17 +345,38 @@ def compare(
         pairs[name] = there, starts
         counts = np.diff(np.append(starts, len(mine)))[:, None]
         features[:, :, POSITION[name]] = np.add.reduceat(there.astype(np.float32), starts, axis=0) / counts
+    features[:, :, POSITION["denial"]] = _disagreements(left, right)
+    features[:, :, POSITION["denies"]] = left.negates[:, None] != right.negates[None, :]
+    features[:, :, POSITION["opposite"]] = _opposites_there(left, windows)
+    features[:, :, POSITION["numbers"]] = 1.0
     for row, reference in enumerate(references):
-        for column, window in enumerate(windows):
-            values = features[row, column]
-            values[POSITION["denial"]] = not agree(reference, window)
-            values[POSITION["denies"]] = reference.has_negation != window.has_negation
-            values[POSITION["opposite"]] = _is_opposite(reference, window)
-            values[POSITION["numbers"]] = (
-                len(reference.numbers & window.numbers) / len(reference.numbers) if reference.numbers else 1.0
-            )
-    opposed = np.array([[opposes(reference, window) for window in windows] for reference in references])
+        if wanted := reference.numbers:
+            features[row, :, POSITION["numbers"]] = [len(wanted & window.numbers) / len(wanted) for window in windows]
+    opposed = np.zeros((len(references), len(windows)), dtype=np.bool_)
+    for column, window in enumerate(windows):
+        for row in {row for group in window.groups for row in left.contraries.get(group, ())}:
+            opposed[row, column] = opposes(references[row], window)
     return Comparison(features, opposed, left, found, pairs)
+
+
+def _disagreements(left: _Side, right: _Side) -> NDArray[np.bool_]:
+    """Where one of two texts denies what the other affirms; only where a text has a negation can that be."""
+    result = np.zeros((len(left.texts), len(right.texts)), dtype=np.bool_)
+    may_deny = (left.negates | left.denies)[:, None] | (right.negates | right.denies)[None, :]
+    for row, column in np.argwhere(may_deny).tolist():
+        result[row, column] = not agree(left.texts[row], right.texts[column])
+    return result
+
+
+def _opposites_there(left: _Side, windows: Sequence[Wording]) -> NDArray[np.bool_]:
+    """Where a window has a word's opposite and not the word."""
+    result = np.zeros((len(left.texts), len(windows)), dtype=np.bool_)
+    for column, window in enumerate(windows):
+        for stem in window.wanted & left.against.keys():
+            for row, words_of in left.against[stem]:
+                if not words_of <= window.wanted:
+                    result[row, column] = True
+    return result
 
 
 def agree(reference: Wording, window: Wording) -> bool:
@@ -409,6 +430,34 @@ class _Side:
         for stem in (stem for text in texts for stem in text.all_stems):
             self.numbers.setdefault(stem, len(self.numbers))
         self.company, self.sense = lexicon.company[self.ids], lexicon.sense[self.ids]
+
+    @cached_property
+    def negates(self) -> NDArray[np.bool_]:
+        """Which texts have a negation."""
+        return np.array([text.has_negation for text in self.texts], dtype=np.bool_)
+
+    @cached_property
+    def denies(self) -> NDArray[np.bool_]:
+        """Which texts say outright that something is not true."""
+        return np.array([text.is_denied for text in self.texts], dtype=np.bool_)
+
+    @cached_property
+    def against(self) -> Mapping[str, Sequence[tuple[int, frozenset[str]]]]:
+        """The texts that have an opposite of a word, and which words of theirs those are."""
+        result: dict[str, list[tuple[int, frozenset[str]]]] = {}
+        for row, text in enumerate(self.texts):
+            for stem, own in text.against.items():
+                result.setdefault(stem, []).append((row, own))
+        return result
+
+    @cached_property
+    def contraries(self) -> Mapping[Group, Sequence[int]]:
+        """The texts that a group of expressions says the opposite of."""
+        result: dict[Group, list[int]] = {}
+        for row, text in enumerate(self.texts):
+            for group in text.contrary:
+                result.setdefault(group, []).append(row)
+        return result
 
     @cached_property
     def letters(self) -> Vectors:
@@ -539,12 +588,6 @@ def _opposites_of(stem: str) -> frozenset[str]:
         if stem.startswith(prefix) and len(stem) > len(prefix) + 3
     }
     return _opposites().get(stem, frozenset()) | made
-
-
-def _is_opposite(reference: Wording, window: Wording) -> bool:
-    return any(
-        not reference.against[opposite] <= window.wanted for opposite in reference.against.keys() & window.wanted
-    )
 
 
 def order_kept(reference: Wording, window: Wording) -> float:

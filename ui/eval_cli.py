@@ -290,6 +290,14 @@ def eval_grading(
         ),
     ] = None,
     model: Model = "",
+    graded_answers: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="With --cases: N scored answers of each question, drawn with the seed, calibrate the others, which alone are scored.",
+            min=0,
+        ),
+    ] = 0,
     limit: Limit = 0,
     seed: Seed = 0,
     fresh: Fresh = False,
@@ -297,27 +305,45 @@ def eval_grading(
 ) -> None:
     """Measure the grader: agreement with people on judged answers, and what it falls for.
 
-    A case has id, question, answer and a reference, references, key_point or key_points; score or label where people judged it.
-    Or its question is the id of one of the bank, with verdicts for its key points.
+    A case has id, question, answer and a reference, references, key_point or key_points; score or label where people judged it;
+    samples, graded answers to the same question (answer and score), calibrate its score. Or its question is the id of one of the bank, with verdicts for its key points.
 
     Example: tutor eval grading --limit 1
     """
     settings = effective_settings(language_model=model)
     with progress_bar() as bar:
-        report = _grading_report(settings, cases, limit=limit, seed=seed, fresh=fresh, progress=bar)
+        report = _grading_report(
+            settings, cases, graded_answers=graded_answers, limit=limit, seed=seed, fresh=fresh, progress=bar
+        )
     _end_report(report, output)
 
 
 def _grading_report(
-    settings: Settings, cases: Path | None, *, limit: int, seed: int, fresh: bool, progress: Progress
+    settings: Settings,
+    cases: Path | None,
+    *,
+    graded_answers: int,
+    limit: int,
+    seed: int,
+    fresh: bool,
+    progress: Progress,
 ) -> EvalReport:
     from corpus.questions import read_questions
     from evals.cases_format import CaseError
-    from evals.grading import Battery, our_questions, plain_grade, read_grading_cases, scores_report
+    from evals.grading import (
+        Battery,
+        our_questions,
+        plain_grade,
+        read_grading_cases,
+        scores_report,
+        with_graded_answers,
+    )
     from evals.retrieval import tutor_of_guides
     from evals.suite import cache_of, grader_name, grading_of_ours, verdicts_of
     from tutor.grader import shipped_grader
 
+    if cases is None and graded_answers:
+        raise typer.BadParameter("--graded-answers draws from answers with scores. Name a file of them: --cases FILE.")
     if cases is None:
         with tutor_of_guides(settings, None, progress=progress) as tutor:
             grader = grader_name(tutor)
@@ -330,15 +356,52 @@ def _grading_report(
             f"{str(cases)!r} holds answers with scores ({len(scored)}) and answers with verdicts ({len(judged)}). Give the "
             "two one by one: they are measured in different ways."
         )
+    if graded_answers and judged:
+        raise CaseError(f"{str(cases)!r} holds answers with verdicts. --graded-answers draws from answers with scores.")
     if scored:
-        cache = cache_of(settings, "offline", fresh=fresh)
+        left_out: list[str] = []
+        if graded_answers:
+            scored, left_out = with_graded_answers(scored, graded_answers, seed=seed)
         return scores_report(
-            scored[: limit or None], problems, shipped_grader(), cache=cache, seed=seed, progress=progress
+            scored[: limit or None],
+            problems,
+            shipped_grader(),
+            cache=cache_of(settings, "offline", fresh=fresh),
+            seed=seed,
+            progress=progress,
+            left_out=left_out,
         )
     with tutor_of_guides(settings, None, progress=progress) as tutor:
         return verdicts_of(
             tutor, settings, judged[: limit or None], problems, seed=seed, progress=progress, fresh=fresh
         )
+
+
+@eval_app.command("bank")
+@_with_output
+def eval_bank(
+    *,
+    questions: Annotated[
+        Path | None, typer.Option(help="A question bank, a file or a folder of them; ours if left out.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Only the first so many questions; 0 for all.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of the lines that are drawn, and the draws behind the intervals.")] = 0,
+    fresh: Fresh = False,
+    output: Output,
+) -> None:
+    """Measure the offline grader on a bank's own texts: model answers, answers to another topic, and what candidates say, left out of the bank.
+
+    Example: tutor eval bank --limit 2
+    """
+    from evals.bank import bank_report, read_bank
+    from evals.grading import plain_grade
+    from evals.suite import cache_of
+
+    cache = cache_of(effective_settings(), "offline", fresh=fresh)
+    bank, problems = read_bank(questions)
+    with progress_bar() as bar:
+        report = bank_report(bank, problems, plain_grade, limit=limit, cache=cache, seed=seed, progress=bar)
+    _end_report(report, output)
 
 
 @eval_app.command("all")
@@ -353,7 +416,7 @@ def eval_all(
     fresh: Fresh = False,
     output: Output,
 ) -> None:
-    """Run every eval: retrieval, abstention, conversation, citations, grounding, grading; without --model as no model is needed.
+    """Run every eval: retrieval, abstention, conversation, citations, grounding, grading, bank; without --model as no model is needed.
 
     Limits are EVAL.METRIC=VALUE here. A whole run is what the Quality tab of the page shows from then on.
 
