@@ -157,7 +157,7 @@ def _attempts(question: Question, bank: Bank, seed: int) -> Iterator[Attempt]:
             yield Attempt(SAID, _without(question, point, (line,)), line, point)
         if mistakes := bank.mistakes.get((question.id, point.text)):
             mistake = dice.choice(mistakes)
-            line = dice.choice(mistake)
+            line = mistake[0]
             yield Attempt(MISTAKEN, _without(question, point, mistake), line, point)
             yield Attempt(KNOWN, question, line, point)
     # Last: other questions in the bank must not change which lines are drawn.

@@ -20,7 +20,7 @@ from tutor.grader import (
     is_keyword_list,
     shipped_grader,
 )
-from tutor.similarity import FEATURES, SIGNS
+from tutor.similarity import FEATURES, SIGNS, wording
 
 QUESTION = "How does merge sort work?"
 REFERENCE = "It splits the array into two halves, sorts each of them recursively, and merges the sorted halves."
@@ -62,6 +62,20 @@ def test_best_of_several_references_counts():
     other = "Divide and conquer."
 
     assert score(other, references=[REFERENCE, other]) > score(other)
+
+
+def test_several_references_that_are_met_count_more_than_one_beside_others_that_are_not():
+    alike, unlike = "Halves are sorted recursively and merged.", "A queue hands out what waited longest."
+
+    met, odd = (score(REFERENCE, references=[REFERENCE, *[other] * 3]) for other in (alike, unlike))
+
+    assert met > odd
+
+
+def test_pseudocode_is_not_taken_for_shuffled_words():
+    code = "while size > 1:\n  left, right = halves(array)\n  sort(left); sort(right)\n  array = merge(left, right)"
+
+    assert not shipped_grader().is_shuffled(wording(code), [wording(REFERENCE)])
 
 
 def test_marks_are_milder_on_a_weak_answer_and_keep_the_order():
@@ -118,6 +132,8 @@ def test_folder_without_a_grader_is_refused(tmp_path: Path):
         ("The gradient has a momentum.", False),
         ("momentum", False),
         ("训练 推理 激活", False),
+        ("1. Unsupervised learning\n2. Clusters natural groups\n3. Competitive learning rule\n4. Three phases", False),
+        ("dropout zeroes random activations training switched inference reduces adaptation units", True),
     ],
 )
 def test_keyword_list_is_told_from_a_sentence(text: str, expected: bool):

@@ -267,6 +267,17 @@ def test_key_point_that_denies_something_in_one_clause_is_made_by_its_own_words(
     assert names(judge_adam(text, question)) == ["made"]
 
 
+def test_swapped_roles_are_told_apart_by_the_order_of_the_words():
+    """The point and the known mistake have the same words."""
+    right = "The link inside the rack is faster than the network between the nodes."
+    wrong = "The network between the nodes is faster than the link inside the rack."
+    question = replace(ADAM, key_points=(KeyPoint(right, 1, "", wrong=(wrong,)),))
+
+    verdicts = [names(judge_adam(f"{text} Racks need a lot of power.", question)) for text in (right, wrong)]
+
+    assert verdicts == [["made"], ["contradicted"]]
+
+
 def test_list_of_keywords_earns_at_most_half(judge: Judge):
     grade = judge("dropout zeroes random activations training; switched inference; reduces co-adaptation units")
 

@@ -96,6 +96,8 @@ class Board:
     """Degrees to which a window would say a point that it denies or has the opposite of; 0 where it has neither."""
     nearness: Vectors
     """Degrees to which a window says a point before anything is held down: keywords for a wrong statement are wrong too."""
+    order: Vectors
+    """Shares of the neighbouring words of a point's nearest phrasing that a window has, in order."""
     opposed: NDArray[np.bool_]
     """Where a window denies a point, or says the opposite of it, more than it says it."""
     caps: Vectors
@@ -328,6 +330,7 @@ class Grader:
             np.where(opposed, 0, plain),
             against,
             np.maximum.reduceat(nearness, starts, axis=0),
+            np.maximum.reduceat(comparison.features[:, :, POSITION["phrases"]], starts, axis=0),
             opposed,
             caps,
             comparison,
@@ -344,7 +347,11 @@ class Grader:
         return np.where(denial, 0, degrees), np.where(denial, _degree(self.weights.logits(affirmed)), 0)
 
     def _cap(self, window: Wording, references: Sequence[Wording]) -> float:
-        if len(set(window.stems)) == 1 and all(len(reference.stems) > 2 for reference in references):
+        # Some notes of candidates are a word or two long, for points that are not.
+        if (
+            len(set(window.stems)) == 1
+            and sum(len(reference.stems) > 2 for reference in references) > len(references) / 2
+        ):
             return _WORD_DEGREE
         return self._order_cap(window, references)
 

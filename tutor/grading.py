@@ -37,11 +37,12 @@ MISCONCEPTION, RATHER = 0.65, 0.5
 """Degree from which a sentence states a misconception, and the log odds by which it must do so more than it says any point. So 5 % of the
 bank's model answers are said to hold one, and 92 % of the misconceptions are found with a quarter of their words gone (15 % and 96 % at 0.6
 and without a margin)."""
-WRONG, CLEARLY = 0.7, 1.0
+WRONG, CLEARLY = 0.7, 1.25
 """Degree from which a sentence says what is known to contradict a point, and the log odds by which it must say that more than any
 point of the question: what is wrong shares most words with what is right. `docs/grader.md` says how often that errs."""
-KNOWN = 0.9
-"""Degree from which it says so nearly word for word that no more is asked."""
+KNOWN, CLOSE = 0.9, 0.3
+"""Degree from which it says so nearly word for word that it need only be the nearer of the two; where the log odds are as close as this, the
+one is nearer of whose neighbouring words the sentence has more: "A is faster than B" has all words of "B is faster than A"."""
 MISCONCEPTION_PENALTY = 0.1
 RESULTS: Mapping[ResultVerdict, VerdictName] = {
     "right": "made",
@@ -237,7 +238,10 @@ class _Reading:
         )
         says, believes, contradicts = np.split(board.nearness, np.cumsum([len(phrasings), len(beliefs)]))
         ahead = log_odds(contradicts) - log_odds(says.max(axis=0, initial=0))
-        wrong = np.where((contradicts >= WRONG) & (ahead > np.where(contradicts >= KNOWN, 0, CLEARLY)), contradicts, 0)
+        right_order, _, wrong_order = np.split(board.order, np.cumsum([len(phrasings), len(beliefs)]))
+        in_order = wrong_order > right_order.max(axis=0, initial=0)
+        nearer = (contradicts >= KNOWN) & np.where(in_order, ahead > -CLOSE, ahead > CLOSE)
+        wrong = np.where((contradicts >= WRONG) & ((ahead > CLEARLY) | nearer), contradicts, 0)
         # The right statement often shares most words with the wrong one: the one that is nearer counts, for each sentence alone.
         mistaken = np.where(believes >= MISTAKEN, believes, 0).max(axis=0, initial=0)
         differs = self._other_numbers(says)

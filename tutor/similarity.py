@@ -23,7 +23,7 @@ FEATURES = (
     "words",  # share of the reference's words that the text has, by rarity
     "spelling",  # the same, misspelt and inflected words counting too
     "neighbours",  # the same, words counting that stand in like company (PPMI)
-    "senses",  # the same, words counting that the shipped encoder holds near
+    "senses",  # the same, words counting that learners put for each other (taught vectors)
     "meaning",  # the same, by the mean of both
     "paraphrases",  # as spelling, words counting that stand in an expression of which the text has a paraphrase
     "said",  # the same, each word by the most of meaning and paraphrases
@@ -32,7 +32,7 @@ FEATURES = (
     "precision",  # share of the text's words that the reference has
     "subject",  # the same, by the most of meaning and paraphrases
     "company",  # cosine of the mean PPMI vectors, the question's direction taken out
-    "sense",  # cosine of the mean encoder vectors, the question's direction taken out
+    "sense",  # cosine of the mean taught vectors, the question's direction taken out
     "tfidf",
     "bigrams",  # share of the reference's pairs of neighbouring words
     "skips",  # the same, of words up to two apart
@@ -194,15 +194,6 @@ class Wording:
     def wanted(self) -> frozenset[str]:
         """The stems of its words, each once."""
         return frozenset(self.all_stems)
-
-    @cached_property
-    def against(self) -> Mapping[str, frozenset[str]]:
-        """Words that are the opposite of some of its own, and of which."""
-        table: dict[str, set[str]] = {}
-        for stem in self.wanted:
-            for opposite in _opposites_of(stem) - self.wanted:
-                table.setdefault(opposite, set()).add(stem)
-        return {opposite: frozenset(stems) for opposite, stems in table.items()}
 
     @cached_property
     def contrary(self) -> Mapping[Group, Group]:
@@ -369,13 +360,13 @@ def _disagreements(left: _Side, right: _Side) -> NDArray[np.bool_]:
 
 
 def _opposites_there(left: _Side, windows: Sequence[Wording]) -> NDArray[np.bool_]:
-    """Where a window has a word's opposite and not the word."""
+    """Where a window has a word's opposite and not the word, of a text that has the word and not its opposite."""
     result = np.zeros((len(left.texts), len(windows)), dtype=np.bool_)
     for column, window in enumerate(windows):
-        for stem in window.wanted & left.against.keys():
-            for row, words_of in left.against[stem]:
-                if not words_of <= window.wanted:
-                    result[row, column] = True
+        for opposite in window.wanted & left.against.keys():
+            for stem in left.against[opposite] - window.wanted:
+                rows = [row for row in left.rows_with[stem] if opposite not in left.texts[row].wanted]
+                result[rows, column] = True
     return result
 
 
@@ -442,13 +433,22 @@ class _Side:
         return np.array([text.is_denied for text in self.texts], dtype=np.bool_)
 
     @cached_property
-    def against(self) -> Mapping[str, Sequence[tuple[int, frozenset[str]]]]:
-        """The texts that have an opposite of a word, and which words of theirs those are."""
-        result: dict[str, list[tuple[int, frozenset[str]]]] = {}
+    def rows_with(self) -> Mapping[str, Sequence[int]]:
+        """The texts that have a stem."""
+        result: dict[str, list[int]] = {}
         for row, text in enumerate(self.texts):
-            for stem, own in text.against.items():
-                result.setdefault(stem, []).append((row, own))
+            for stem in text.wanted:
+                result.setdefault(stem, []).append(row)
         return result
+
+    @cached_property
+    def against(self) -> Mapping[str, set[str]]:
+        """Words that are the opposite of some that the texts have, and of which."""
+        table: dict[str, set[str]] = {}
+        for stem in self.rows_with:
+            for opposite in _opposites_of(stem):
+                table.setdefault(opposite, set()).add(stem)
+        return table
 
     @cached_property
     def contraries(self) -> Mapping[Group, Sequence[int]]:
