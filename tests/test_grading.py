@@ -267,6 +267,13 @@ def test_key_point_that_denies_something_in_one_clause_is_made_by_its_own_words(
     assert names(judge_adam(text, question)) == ["made"]
 
 
+def test_condition_that_is_left_out_is_no_contradiction():
+    point = "Stacked linear layers without an activation collapse into a single linear map."
+    question = replace(ADAM, key_points=(KeyPoint(point, 1, ""),))
+
+    assert names(judge_adam("Stacked linear layers collapse into a single linear map.", question)) == ["made"]
+
+
 def test_swapped_roles_are_told_apart_by_the_order_of_the_words():
     """The point and the known mistake have the same words."""
     right = "The link inside the rack is faster than the network between the nodes."

@@ -75,7 +75,8 @@ _SAME_SPELLING = 0.8
 _MIN_SPELLING, _MIN_NEIGHBOUR, _MIN_SENSE, _MIN_MEANING = 0.55, 0.3, 0.2, 0.15
 
 NEGATION = re.compile(
-    r"\b(?:not|no|never|cannot|cant|without|nor|neither|none|nothing|isnt|doesnt|dont|wont|didnt|arent"
+    # "Without" denies nothing: who leaves "without an activation" out has left out a condition.
+    r"\b(?:not|no|never|cannot|cant|nor|neither|none|nothing|isnt|doesnt|dont|wont|didnt|arent"
     r"|(?:is|does|do|wo|did|are|was|were|could|would|should|has|have|had|ca)n['’]t)\b|不|没有|无法|并非",
     re.IGNORECASE,
 )
