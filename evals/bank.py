@@ -10,7 +10,6 @@ from typing import Any, get_args
 
 from corpus.documents import Problem, language_of
 from corpus.questions import KeyPoint, Question, read_questions
-from corpus.sayings import SAID_SUFFIX, by_point, read_sayings, sayings_of
 from evals.case_cache import CaseCache
 from evals.cases_format import CaseError
 from evals.grading import Judge
@@ -46,15 +45,6 @@ WITHOUT_MISCONCEPTION = "model_without_misconception"
 
 
 @dataclass(frozen=True)
-class Bank:
-    """Questions, and the mistakes known of their key points, each with its other wordings."""
-
-    questions: Sequence[Question]
-    mistakes: Mapping[tuple[str, str], tuple[tuple[str, ...], ...]]
-    """By question id and the key point's text."""
-
-
-@dataclass(frozen=True)
 class Attempt:
     """A text to grade as an answer to a question, which may lack what is to be left out."""
 
@@ -82,20 +72,18 @@ class Outcome:
         return [(point, verdict) for point, verdict in self.verdicts if verdict not in wanted]
 
 
-def read_bank(place: Path | None) -> tuple[Bank, list[Problem]]:
-    """A bank, or all banks of a folder, with what stands beside them; ours for None. Raises CaseError without a question."""
+def read_bank(place: Path | None) -> tuple[list[Question], list[Problem]]:
+    """The questions of a bank, or of all banks of a folder; ours for None. Raises CaseError without a question."""
     root = place or CORPUS_FOLDER / "questions"
     questions, problems = read_questions([root])
     if not questions:
         reasons = "; ".join(map(str, problems[:3])) or "there is no Markdown file with questions"
         raise CaseError(f"{str(root)!r} holds no question: {reasons}")
-    beside = sorted(root.rglob(f"*{SAID_SUFFIX}")) if root.is_dir() else [sayings_of(root)]
-    sayings, _ = read_sayings(file for file in beside if file.is_file())
-    return Bank(questions, {key: item.mistakes for key, item in by_point(sayings).items()}), problems
+    return questions, problems
 
 
 def bank_report(
-    bank: Bank,
+    bank: Sequence[Question],
     problems: Sequence[Problem],
     judge: Judge,
     *,
@@ -105,7 +93,7 @@ def bank_report(
     progress: Progress,
 ) -> EvalReport:
     """The verdicts on the texts of each question, or of the first `limit` questions."""
-    questions = bank.questions[: limit or None]
+    questions = bank[: limit or None]
     outcomes = {}
     for done, question in enumerate(questions):
         progress("grading the bank", done, len(questions))
@@ -146,7 +134,7 @@ def bank_report(
     )
 
 
-def _attempts(question: Question, bank: Bank, seed: int) -> Iterator[Attempt]:
+def _attempts(question: Question, bank: Sequence[Question], seed: int) -> Iterator[Attempt]:
     # Each question has its own draw, so that --limit changes nothing.
     dice = random.Random(f"{seed} {question.id}")  # noqa: S311 - an experiment
     yield Attempt(MODEL, question, question.answer)
@@ -154,24 +142,23 @@ def _attempts(question: Question, bank: Bank, seed: int) -> Iterator[Attempt]:
         # One of each: all would take a quarter of an hour on our bank, and say the same.
         if point.said:
             line = dice.choice(point.said)
-            yield Attempt(SAID, _without(question, point, (line,)), line, point)
-        if mistakes := bank.mistakes.get((question.id, point.text)):
-            mistake = dice.choice(mistakes)
-            line = mistake[0]
-            yield Attempt(MISTAKEN, _without(question, point, mistake), line, point)
+            yield Attempt(SAID, _without(question, point, line), line, point)
+        if point.mistaken:
+            line = dice.choice(point.mistaken)
+            yield Attempt(MISTAKEN, _without(question, point, line), line, point)
             yield Attempt(KNOWN, question, line, point)
     # Last: other questions in the bank must not change which lines are drawn.
     language = language_of(question.prompt)
-    others = [item for item in bank.questions if item.topic != question.topic and language_of(item.prompt) == language]
+    others = [item for item in bank if item.topic != question.topic and language_of(item.prompt) == language]
     if others:
         yield Attempt(ELSEWHERE, question, dice.choice(others).answer)
 
 
-def _without(question: Question, point: KeyPoint, lines: Sequence[str]) -> Question:
-    """The question as if nobody had ever said these lines of the key point."""
+def _without(question: Question, point: KeyPoint, line: str) -> Question:
+    """The question as if nobody had ever said this line of the key point."""
 
     def rest(texts: Sequence[str]) -> tuple[str, ...]:
-        return tuple(text for text in texts if text not in lines)
+        return tuple(text for text in texts if text != line)
 
     left = replace(
         point,

@@ -9,7 +9,7 @@ import pytest
 from own_bank import OWN_BANK
 
 from corpus.questions import Question
-from evals.bank import Bank, bank_report, read_bank
+from evals.bank import bank_report, read_bank
 from evals.case_cache import CaseCache
 from evals.cases_format import CaseError
 from evals.grading import Judge, plain_grade
@@ -166,23 +166,12 @@ def test_bank_without_lines_or_another_topic_has_its_model_answers_alone(folder:
 def test_one_file_is_read_with_the_file_beside_it(folder: Path):
     bank, _ = read_bank(folder / "pruning.md")
 
-    assert bank.mistakes == {("own-pruning", "Magnitude pruning removes the smallest weights."): (MISTAKE,)}
+    assert bank[0].key_points[0].mistaken == MISTAKE[:1]
 
 
 def test_place_without_a_question_is_refused(tmp_path: Path):
     with pytest.raises(CaseError, match="holds no question: there is no Markdown file with questions"):
         read_bank(tmp_path)
-
-
-def test_mistakes_are_those_that_the_grader_knows():
-    bank, problems = read_bank(None)
-
-    assert problems == []
-    assert isinstance(bank, Bank)
-    for question in bank.questions:
-        for point in question.key_points:
-            mistakes = bank.mistakes.get((question.id, point.text), ())
-            assert tuple(mistake[0] for mistake in mistakes) == point.mistaken
 
 
 def run(*arguments: object) -> int:
