@@ -207,6 +207,7 @@ def test_the_keyboard_alone_asks_changes_the_tab_and_answers(address: str, open_
     page = open_page(address)
     expect(page.get_by_label("Your question")).to_be_focused()
     page.keyboard.type("What does dropout do during training?")
+    expect(page.get_by_label("Your question")).to_have_value("What does dropout do during training?")
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Ask", exact=True)).to_be_focused()
     page.keyboard.press("Enter")
