@@ -47,6 +47,11 @@ _LIST_DEGREE = 0.55
 _NOTES = (2.5, 8.0)
 """Words a line of notes, which lack small words too; keywords stand one by one, or all in a row."""
 _KNOWN_ORDER, _KNOWN_FLOW = 0.5, -0.05
+_OPPOSED = 0.6
+"""Log odds by which a window must deny a point more than it says it: of nine phrasings one or another has a negation that the window lacks."""
+_PHRASINGS, _RAISE, _ALONE = 3, 0.2, 0.3
+"""Phrasings of a point that count, the nearest third and no more than these; the log odds that each beyond the first makes up for, since three are harder to meet
+than one; and what the nearest loses where it counts alone: it may be near by chance, but who says it word for word has made the point."""
 _MAX_BLANK_WORDS = 4
 _FORMULA = re.compile(r"[=<>{}]")
 """Formulas and code have no small words either."""
@@ -91,7 +96,9 @@ class Board:
     """Every point beside every window."""
 
     says: Vectors
-    """Degrees to which a window says a point, shape (points, windows); 0 where it denies it."""
+    """Degrees to which a window says a point, by its nearest phrasing, shape (points, windows); 0 where it denies it."""
+    phrasings: Vectors
+    """Degrees to which a window says each phrasing, shape (phrasings of all points, windows); 0 where it denies it."""
     denies: Vectors
     """Degrees to which a window would say a point that it denies or has the opposite of; 0 where it has neither."""
     nearness: Vectors
@@ -116,27 +123,25 @@ class Board:
         points = range(len(barred))
         open_to = np.zeros(self.says.shape, dtype=np.bool_)
         open_to[points] = ~(barred | self.opposed[points])
-        of_references = np.repeat(open_to, np.diff(np.append(self.starts, len(self.comparison.features))), axis=0)
-        together = _degree(self.weights.together_logits(self.comparison.together(of_references)))
-        together = np.minimum(
-            np.maximum.reduceat(together, self.starts), np.where(open_to & (self.says > 0), self.caps, 0).max(axis=1)
-        )
+        counts = np.diff(np.append(self.starts, len(self.phrasings)))
+        of_phrasings = np.repeat(open_to, counts, axis=0)
+        most = np.where(open_to & (self.says > 0), self.caps, 0).max(axis=1)
+        alone = np.where(of_phrasings, self.phrasings, 0).max(axis=1)
+        together = _degree(self.weights.together_logits(self.comparison.together(of_phrasings)))
+        together = np.maximum(alone, np.minimum(together, np.repeat(most, counts)))
         says, denies = np.where(open_to, self.says, 0), np.where(open_to | self.opposed, self.denies, 0)
         idle = says[points].max(axis=0, initial=0) < makes
         result = []
         for point in points:
+            own = slice(self.starts[point], self.starts[point] + counts[point])
             singly, denied = says[point], np.where(idle, denies[point], 0)
             best, denier = int(singly.argmax()), int(denied.argmax())
+            degree, by_one = _of_phrasings(together[own], most[point]), _of_phrasings(alone[own], most[point])
             evidence: tuple[int, ...] = (best,)
-            if together[point] > singly[best]:
+            if degree > by_one:
                 evidence = tuple(sorted(np.argsort(-singly, kind="stable")[:2].tolist()))
             result.append(
-                PointMatch(
-                    max(float(singly[best]), float(together[point])),
-                    evidence,
-                    float(denied[denier]),
-                    denier if denied[denier] > 0 else -1,
-                )
+                PointMatch(degree, evidence, float(denied[denier]), denier if denied[denier] > 0 else -1)
             )
         return result
 
@@ -325,9 +330,10 @@ class Grader:
             np.maximum.reduceat(np.where(comparison.opposed == side, says, 0), starts, axis=0) for side in (False, True)
         )
         against = np.maximum(np.maximum.reduceat(denies, starts, axis=0), turned)
-        opposed = against > plain
+        opposed = log_odds(against) > log_odds(plain) + _OPPOSED
         return Board(
             np.where(opposed, 0, plain),
+            np.where(comparison.opposed, 0, says),
             against,
             np.maximum.reduceat(nearness, starts, axis=0),
             np.maximum.reduceat(comparison.features[:, :, POSITION["phrases"]], starts, axis=0),
@@ -453,6 +459,17 @@ def is_keyword_list(text: str) -> bool:
     if len(tokens) < _MIN_LIST_WORDS or (lines > 1 and _NOTES[0] <= len(tokens) / lines <= _NOTES[1]):
         return False
     return sum(token in STOP_WORDS for token in tokens) < _FUNCTION_SHARE * len(tokens)
+
+
+def _of_phrasings(degrees: Vectors, most: float) -> float:
+    """How far a point is said, by the mean of its nearest phrasings or by the nearest; never beyond `most`."""
+    counted = min(_PHRASINGS, max(1, round(len(degrees) / _PHRASINGS)))
+    nearest = np.sort(degrees)[-counted:]
+    if not nearest[-1]:
+        return 0.0
+    logits = log_odds(nearest)
+    logit = max(float(logits.mean()) + _RAISE * (len(logits) - 1), float(logits[-1]) - _ALONE * (len(logits) > 1))
+    return min(_chance(logit), float(most))
 
 
 def log_odds(degrees: Vectors) -> Vectors:
