@@ -98,6 +98,13 @@ class Question:
     """Python asserts that run after a solution; of code questions."""
     path: str = ""
     line: int = 0
+    references: tuple[str, ...] = ()
+    """Further model answers, each as good as `answer`; of questions that are in no bank."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is in no bank: its key points are the sentences of a reference answer, or of what the guides say."""
+        return not self.topic
 
     @property
     def wordings(self) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from index.build import Progress
 from tutor.calibration import LEAST_GRADED, Calibration, GradedAnswer, calibration
 from tutor.grader import Grader, shipped_grader
 from tutor.grading import Grade, GradingError, VerdictName, grade_attempt
+from tutor.rubrics import question_from_reference
 from tutor.settings import CORPUS_FOLDER
 
 Numbers = NDArray[np.float64]
@@ -219,12 +220,15 @@ def scores_report(
     `left_out` are questions that were, and why.
     """
     scores, calibrated, repeated = [], [], []
+    shown: list[float] = []
     learned: dict[object, Calibration | None] = {}
     for done, case in enumerate(cases):
         progress("grading", done, len(cases))
         scores.append(_cached_score(case, case.answer, grader, cache))
         if done % (-(-len(cases) // REPEATED)) == 0:
             repeated.append({"repeatable": float(_answer_score(case, case.answer, grader) == scores[-1])})
+        if case.references:
+            shown.append(_shown_score(case, grader, cache))
         key = case.rubric, case.in_marks, case.samples
         if key not in learned:
             graded = [
@@ -240,6 +244,8 @@ def scores_report(
     if any(learned.values()):
         as_graded = agreement(cases, scores, seed=seed)
         figures |= {f"uncalibrated_{name}": interval for name, interval in as_graded.items()}
+    elif len(shown) == len(cases):
+        figures |= {f"shown_{name}": interval for name, interval in agreement(cases, shown, seed=seed).items()}
     return EvalReport(
         "grading",
         {"answers": {case.id: {"score_met": 1 - abs(wanted - found)} for case, wanted, found in known}}
@@ -273,6 +279,20 @@ def scores_report(
 def _cached_score(case: GradingCase, answer: str, grader: Grader, cache: CaseCache) -> float:
     content = ["score", case.question, case.references, case.key_points, answer, case.in_marks]
     return float(cache.judged(content, lambda: {"score": _answer_score(case, answer, grader)})["score"])
+
+
+def _shown_score(case: GradingCase, grader: Grader, cache: CaseCache) -> float:
+    """The score of the grade that `tutor grade --reference` shows; 0 where it shows none."""
+
+    def graded() -> dict[str, float]:
+        try:
+            question = question_from_reference(case.question, *case.references)
+            return {"score": grade_attempt(question, case.answer, grader=grader, cite=lambda *_: None).score or 0.0}
+        except GradingError:
+            return {"score": 0.0}
+
+    content = ["shown", case.question, case.references, case.answer]
+    return float(cache.judged(content, graded)["score"])
 
 
 def _answer_score(case: GradingCase, answer: str, grader: Grader) -> float:

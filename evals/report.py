@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CaseFigures = Mapping[str, Mapping[str, float]]
 """`{case id: {metric: value}}`."""
-LESS_IS_BETTER = frozenset({"contradiction_rate", "rmse", "uncalibrated_rmse"})
+LESS_IS_BETTER = frozenset({"contradiction_rate", "rmse", "shown_rmse", "uncalibrated_rmse"})
 WORST_CASES = 10
 EXCERPT_CHARACTERS = 500
 

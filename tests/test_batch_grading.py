@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,22 @@ def test_columns_of_several_questions_stand_side_by_side(tutor: Tutor, tmp_path:
     assert clipping[own]
     assert "50,176" in count["evidence"]
     assert "your reference" in clipping["remark"]
+
+
+def test_further_columns_of_references_are_answers_that_are_as_good(tutor: Tutor, tmp_path: Path):
+    question, answer = "What is gradient clipping for?", "Updates get no larger than a cap."
+    first, second = "Clipping limits the norm of the gradient.", "It caps how large an update gets."
+    text = (
+        "question,answer,reference,Reference 2,reference_3\n"
+        f"{question},{answer},{first},,\n{question},{answer},{first},{second},\n{question},{answer},{first},,{second}\n"
+    )
+
+    (alone, beside, again), failures = graded(tutor, tmp_path, text)
+
+    assert failures == []
+    assert float(alone["score"]) < float(beside["score"]) == float(again["score"])
+    [cell] = [beside[column] for column in beside if column.startswith("own-") and beside[column]]
+    assert re.fullmatch(r"(made|partial) \d+%", cell)
 
 
 def test_a_file_of_excel_with_semicolons_and_a_mark_at_its_head_is_read(tutor: Tutor, tmp_path: Path):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -289,7 +290,7 @@ def test_grade_prints_the_documented_json(run: Run):
     assert record["version"] == 1
     assert 0 < record["score"] <= 1
     verdict = record["verdicts"][0]
-    assert set(verdict) == {"key_point", "weight", "verdict", "evidence", "citation", "doubt", "dispute"}
+    assert set(verdict) == {"key_point", "weight", "verdict", "credit", "evidence", "citation", "doubt", "dispute"}
     assert set(verdict["citation"]) == CITATION_KEYS
     assert verdict["evidence"] in GOOD_ANSWER
 
@@ -320,7 +321,25 @@ def test_a_question_of_ones_own_is_graded_by_the_reference(run: Run):
 
     assert [verdict["key_point"] for verdict in record["verdicts"]] == [reference]
     assert record["model_answer"] == reference
-    assert record["remarks"] == ["The key points are the sentences of your reference."]
+    assert record["remarks"] == [
+        "The key points are the sentences of your reference; each counts by how much of it was found."
+    ]
+    assert record["verdicts"][0]["credit"] == record["score"] > 0.9
+
+
+def test_several_references_may_be_given_and_the_share_of_each_point_is_shown(run: Run):
+    references = [
+        "--reference",
+        "Gradient clipping limits the norm of the gradient.",
+        "--reference",
+        "It caps update size.",
+    ]
+
+    ended = run(
+        "grade", "--question", "What does clipping do?", "--answer", "It caps the size of updates.", *references
+    )
+
+    assert re.search(r"made [6-9]\d%", ended.out)
 
 
 def test_a_disputed_point_is_judged_again_and_shown_with_both_verdicts(run: Run):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tutor.grader import (
@@ -95,6 +96,45 @@ def test_key_points_stand_in_for_a_reference():
     assert score(" ".join(points), key_points=points) > score(points[0], key_points=points)
 
 
+def test_a_reference_of_two_words_may_be_met_by_them():
+    grader = shipped_grader()
+
+    assert (
+        grader.score_answer(
+            "Name the functions of a queue.", "enqueue, dequeue, peek", references=["enqueue and dequeue"]
+        )
+        > 0.8
+    )
+    assert score("array, halves, sorted, merges, splits") <= 0.6
+
+
+def test_a_negation_in_one_phrasing_hides_no_point_that_another_phrasing_says():
+    points = [("All units are active at inference.", "At inference nothing is dropped, so no units are missing.")]
+
+    board = shipped_grader().read(
+        "What does dropout do?", ["What does dropout do?"], points, ["At inference all units are active."]
+    )
+
+    assert not board.opposed.any()
+    assert board.says.max() > 0.8
+
+
+def test_a_point_is_said_by_its_nearest_phrasings_together():
+    near = [
+        "It zeroes activations at random.",
+        "Random activations are zeroed.",
+        "Activations are randomly set to zero.",
+    ]
+    far = ["Parts of the input layer vanish.", "Noise is added that way.", "Some of the signal is lost by chance."]
+
+    def degree(phrasings: list[str]) -> float:
+        board = shipped_grader().read("What does dropout do?", [], [phrasings], ["Activations get zeroed randomly."])
+        return board.matches(np.zeros((1, 1), dtype=np.bool_), makes=0.6)[0].degree
+
+    # Nine phrasings of which three are near say more than nine of which one is.
+    assert degree([*near, *far, *far[::-1]]) > degree([near[0], *far, *far, *far[:2]]) > 0.5
+
+
 def test_answer_without_anything_to_judge_it_by_is_refused():
     with pytest.raises(ValueError, match="Expected a reference or key points"):
         shipped_grader().score_answer(QUESTION, "An answer.")
@@ -134,6 +174,8 @@ def test_folder_without_a_grader_is_refused(tmp_path: Path):
         ("训练 推理 激活", False),
         ("1. Unsupervised learning\n2. Clusters natural groups\n3. Competitive learning rule\n4. Three phases", False),
         ("dropout zeroes random activations training switched inference reduces adaptation units", True),
+        ("Die Gewichte werden mit der Lernrate und dem Gradienten angepasst, bis der Fehler klein ist.", False),
+        ("an array such as int a[5] or a[1, 2, 3, 4, 5]", False),
     ],
 )
 def test_keyword_list_is_told_from_a_sentence(text: str, expected: bool):

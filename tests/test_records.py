@@ -108,6 +108,7 @@ def test_grade_has_this_shape(tutor: Tutor) -> None:
         "key_point": "Dropout zeroes random activations during training.",
         "weight": 3.0,
         "verdict": "made",
+        "credit": 1.0,
         "evidence": "Dropout zeroes random activations during training.",
         "citation": None,
         "doubt": "",

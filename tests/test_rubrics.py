@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tutor.grading import GradingError
+from tutor.grading import Grade, GradingError
 from tutor.rubrics import MAX_DRAWN_POINTS, MAX_REFERENCE_CHARACTERS, question_from_reference
 from tutor.tutor import QuestionError, Tutor
 
@@ -61,6 +61,86 @@ def test_of_a_long_reference_the_fullest_sentences_are_taken_in_their_order():
 def test_a_reference_that_cannot_be_graded_by_says_why(reference: str, said: str):
     with pytest.raises(GradingError, match=said):
         question_from_reference("What is gradient clipping for?", reference)
+
+
+BY_REFERENCE = "Dropout sets random activations to zero during training. At inference all units are active."
+ONE_HALF = "It zeroes random units while training."
+
+
+def graded(tutor: Tutor, attempt: str, *references: str) -> Grade:
+    return tutor.judge(tutor.own_question("What does dropout do?", *(references or (BY_REFERENCE,))), attempt)
+
+
+def test_a_reference_may_be_a_word(tutor: Tutor):
+    question = tutor.own_question("What is the stack operation that corresponds to enqueue?", "Push.")
+
+    assert tutor.judge(question, "The push operation, which adds an element.").score == pytest.approx(1, abs=0.1)
+    assert tutor.judge(question, "Sorting the list with a loop.").score == 0
+
+
+def test_beside_a_reference_each_point_counts_by_how_much_of_it_was_found(tutor: Tutor):
+    grade = graded(tutor, ONE_HALF)
+
+    shares = [verdict.share or 0 for verdict in grade.verdicts]
+    assert shares[0] > shares[1]
+    assert grade.score == pytest.approx(sum(shares) / 2, abs=1e-4)
+    assert (graded(tutor, f"{ONE_HALF} At inference everything is active.").score or 0) > (grade.score or 0)
+
+
+def test_what_is_off_the_subject_earns_nothing_beside_a_reference(tutor: Tutor):
+    assert graded(tutor, "My cat likes to sleep on the sofa in the afternoon.").score == 0
+    assert graded(tutor, "What does dropout do?").score == 0
+    assert graded(tutor, "I don't know.").score == 0
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        f"{ONE_HALF} My cat sleeps on the sofa all day.",
+        f"{ONE_HALF} Transformers use attention heads.",
+        f"My cat sleeps on the sofa all day. {ONE_HALF}",
+        " ".join([ONE_HALF] * 20),
+    ],
+)
+def test_padding_and_repetition_change_no_grade_by_a_reference(tutor: Tutor, same: str):
+    assert graded(tutor, same).score == graded(tutor, ONE_HALF).score
+
+
+def test_the_words_of_a_reference_without_their_order_earn_half_at_most(tutor: Tutor):
+    words = BY_REFERENCE.replace(".", "").split()
+
+    assert (graded(tutor, BY_REFERENCE).score or 0) > 0.95
+    assert (graded(tutor, " ".join(reversed(words))).score or 0) <= 0.55
+
+
+def test_what_denies_a_sentence_of_the_reference_contradicts_it(tutor: Tutor):
+    grade = graded(tutor, "Dropout does not set random activations to zero during training.")
+
+    assert grade.verdicts[0].verdict == "contradicted"
+    assert grade.verdicts[0].credit == 0
+
+
+def test_another_reference_is_met_as_well_as_the_first(tutor: Tutor):
+    other = "Neurons are knocked out by chance while the network learns, and none are when it predicts."
+    attempt = "By chance neurons are knocked out while it learns, none when it predicts."
+
+    assert (graded(tutor, attempt, BY_REFERENCE, other).score or 0) > (graded(tutor, attempt).score or 0) + 0.1
+
+
+def test_every_further_reference_must_say_something(tutor: Tutor):
+    with pytest.raises(GradingError, match="nothing in the reference"):
+        tutor.own_question("What does dropout do?", BY_REFERENCE, "Yes.")
+
+
+def test_a_dispute_may_raise_a_measured_point(tutor: Tutor):
+    grade = graded(tutor, "Some cells are muted while it learns.")
+    assert grade.verdicts[0].verdict == "partial"
+
+    again = tutor.dispute(grade, 1, 'By "muted" I mean set to zero, by "cells" I mean random activations.')
+
+    assert again.verdicts[0].dispute is not None
+    assert again.verdicts[0].credit >= grade.verdicts[0].credit
+    assert (again.score or 0) >= (grade.score or 0)
 
 
 def test_a_grade_by_a_reference_cites_it_and_says_so(tutor: Tutor):

@@ -61,10 +61,10 @@ class Batch:
         }
 
 
-def read_batch(file: Path, find_question: Callable[[str, str], Question]) -> Batch:
+def read_batch(file: Path, find_question: Callable[..., Question]) -> Batch:
     """Read a CSV file with the columns `question` (id or wording) and `answer`, and, if wanted, `learner`, `reference` and `human_score`.
 
-    `find_question(id_or_text, reference)` raises ValueError for one that cannot be had: the row then carries the reason. Raises
+    Columns `reference 2`, `reference_b` and the like hold answers that are as good as the first. `find_question(id_or_text, *references)` raises ValueError for one that cannot be had: the row then carries the reason. Raises
     GradingError where the file is no such CSV, FileNotFoundError where there is none.
     """
     try:
@@ -105,7 +105,7 @@ def _lines(text: str) -> Iterator[tuple[int, tuple[str, ...], str]]:
 
 
 def _row(
-    line: int, cells: tuple[str, ...], error: str, names: Sequence[str], find_question: Callable[[str, str], Question]
+    line: int, cells: tuple[str, ...], error: str, names: Sequence[str], find_question: Callable[..., Question]
 ) -> BatchRow:
     if not error and len(cells) != len(names):
         error = f"The row has {len(cells)} cells. Expected {len(names)}: put cells that hold the separator in quotes."
@@ -113,9 +113,10 @@ def _row(
         return BatchRow(line, (*cells, *[""] * len(names))[: len(names)], error=error)
     values = dict(zip(names, cells, strict=True))
     row = BatchRow(line, cells, values[ANSWER], values.get(LEARNER, "").strip())
+    references = [values[name] for name in names if re.fullmatch(rf"{REFERENCE}s?[ _-]*\w{{0,3}}", name)]
     try:
         question, human = (
-            find_question(values[QUESTION], values.get(REFERENCE, "")),
+            find_question(values[QUESTION], *filter(str.strip, references)),
             _human_score(values.get(HUMAN, "")),
         )
     except ValueError as problem:
@@ -187,7 +188,9 @@ def _results(
     # What is computed (the result of a calculation) is no key point of the bank; the evidence column names it.
     numbers = {point: number for number, point in enumerate(grade.question.key_points, start=1)}
     verdicts = {
-        (grade.question.id, numbers[verdict.key_point]): verdict.verdict + (" (uncertain)" if verdict.doubt else "")
+        (grade.question.id, numbers[verdict.key_point]): verdict.verdict
+        + (f" {verdict.share:.0%}" if verdict.share else "")
+        + (" (uncertain)" if verdict.doubt else "")
         for verdict in grade.verdicts
         if verdict.key_point in numbers
     }

@@ -70,13 +70,13 @@ def judged_again(
     for span, text in _readings(grade, before.key_point, claim):
         verdict = judge(grade.question, text).verdicts[number - 1]
         if ORDER.index(verdict.verdict) > ORDER.index(best.verdict):
-            best = replace(before, verdict=verdict.verdict, evidence=span, degree=verdict.degree, doubt="")
+            best = replace(verdict, citation=before.citation, evidence=span)
     step = min(ORDER.index(best.verdict), ORDER.index(before.verdict) + 1)
     if step == ORDER.index(before.verdict):
         return before, "The words of the answer that the argument points to do not say more of the point."
-    return replace(
-        best, verdict=ORDER[step]
-    ), "Judged again by the words that the argument points to; one step up at most."
+    share = best.share if best.verdict == ORDER[step] else None
+    reason = "Judged again by the words that the argument points to; one step up at most."
+    return replace(best, verdict=ORDER[step], share=share), reason
 
 
 def with_dispute(grade: Grade, number: int, argument: str, again: Verdict, reason: str) -> Grade:

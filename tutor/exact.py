@@ -42,9 +42,9 @@ def judged_exactly(grade: Grade, run: RunCode | None) -> Grade:
 
 def _with_formula(verdict: Verdict, formula: JudgedFormula) -> Verdict:
     if formula.verdict == "right":
-        return replace(verdict, verdict="made", evidence=formula.evidence, degree=1.0)
+        return replace(verdict, verdict="made", evidence=formula.evidence, degree=1.0, share=None)
     # With a slip in its formula a point is made by half, however well its words are chosen.
-    return replace(verdict, verdict="partial", evidence=formula.evidence, degree=min(verdict.degree, 0.5))
+    return replace(verdict, verdict="partial", evidence=formula.evidence, degree=min(verdict.degree, 0.5), share=None)
 
 
 def _of_code(question: Question, report: CodeReport) -> Verdict:

@@ -44,6 +44,8 @@ KNOWN, CLOSE = 0.9, 0.3
 """Degree from which it says so nearly word for word that it need only be the nearer of the two; where the log odds are as close as this, the
 one is nearer of whose neighbouring words the sentence has more: "A is faster than B" has all words of "B is faster than A"."""
 MISCONCEPTION_PENALTY = 0.1
+LEAST = 0.2
+"""Beside a reference answer: how much of a point must be found to earn anything."""
 RESULTS: Mapping[ResultVerdict, VerdictName] = {
     "right": "made",
     "near": "partial",
@@ -77,6 +79,13 @@ class Verdict:
     """Why the verdict is uncertain: two graders do not agree on it; empty where it is certain."""
     dispute: Dispute | None = None
     """What the learner said against the verdict before this one."""
+    share: float | None = None
+    """Share of the point's weight that is earned, 0 to 1, where it is measured; else the verdict's name says it."""
+
+    @property
+    def credit(self) -> float:
+        """Share of the point's weight that is earned, 0 to 1."""
+        return CREDIT[self.verdict] if self.share is None else self.share
 
 
 @dataclass(frozen=True)
@@ -122,12 +131,12 @@ class Grade:
     def score(self) -> float | None:
         """Share of the key points' weight that was made, partly made points counting half, less a tenth for each misconception.
 
-        0 to 1; None where the attempt could not be judged.
+        Beside a reference answer each point counts by how much of it was found. 0 to 1; None where the attempt could not be judged.
         """
         if not self.is_judged:
             return None
         weights = sum(verdict.key_point.weight for verdict in self.verdicts)
-        credit = sum(verdict.key_point.weight * CREDIT[verdict.verdict] for verdict in self.verdicts)
+        credit = sum(verdict.key_point.weight * verdict.credit for verdict in self.verdicts)
         share = credit / weights if weights else 0.0
         return round(max(0.0, share - MISCONCEPTION_PENALTY * len(self.misconceptions)), 4)
 
@@ -155,10 +164,10 @@ def grade_attempt(
     if language_of(attempt) != language_of(question.prompt) and not question.quantity:
         return _unjudged(question, attempt, points, cite)
     reading = _Reading(question, attempt, grader)
+    judged = reading.measured(grader) if question.is_own else [(*reading.judge(point), None) for point in points]
     verdicts = tuple(
-        Verdict(point, name, evidence, round(degree, 4), cite(point.section, point.text))
-        for point in points
-        for name, evidence, degree in [reading.judge(point)]
+        Verdict(point, name, evidence, round(degree, 4), cite(point.section, point.text), share=share)
+        for point, (name, evidence, degree, share) in zip(points, judged, strict=True)
     )
     misconceptions = tuple(
         FoundMisconception(item, evidence, cite(item.section, item.text)) for item, evidence in reading.misconceptions
@@ -297,8 +306,30 @@ class _Reading:
             return "contradicted", self.windows[match.denied_by], match.denied_degree
         if match.degree < PARTIAL:
             return "missing", "", match.degree
-        evidence = " ".join(self.windows[window] for window in match.evidence)
-        return ("made" if match.degree >= MADE else "partial"), evidence, match.degree
+        return ("made" if match.degree >= MADE else "partial"), self._said(match), match.degree
+
+    def measured(self, grader: Grader) -> list[tuple[VerdictName, str, float, float | None]]:
+        """The same beside a reference answer, whose points have one phrasing each: how much of each point the whole answer says."""
+        question = self._question
+        parts = [point.text for point in question.key_points]
+        degrees = grader.judge_answer(
+            question.prompt, " ".join(self.windows), (question.answer, *question.references), parts
+        )
+        found: list[tuple[VerdictName, str, float, float | None]] = []
+        for point, degree in zip(question.key_points, degrees, strict=True):
+            name, evidence, denied = self.judge(point)
+            if name == "contradicted":
+                found.append((name, evidence, denied, 0.0))
+            elif degree < LEAST or point not in self._matches:
+                found.append(("missing", "", degree, 0.0))
+            else:
+                name = "made" if degree >= MADE else "partial"
+                found.append((name, self._said(self._matches[point]), degree, round(degree, 4)))
+        return found
+
+    def _said(self, match: PointMatch) -> str:
+        """The learner's words for a point."""
+        return " ".join(self.windows[window] for window in match.evidence)
 
 
 def _feedback(grade: Grade) -> str:
@@ -332,6 +363,8 @@ def _follow_up(grade: Grade) -> str:
     verdict = next(verdict for verdict in grade.verdicts if verdict.key_point is missed)
     if verdict.verdict in {"partial", "contradicted"}:
         return f"You said: “{verdict.evidence}” Can you go through that again, step by step?"
-    if verdict.citation is not None:
+    if verdict.citation is not None and "#" in missed.section:
         return f"What can you add about “{verdict.citation.chunk.heading.rstrip('?？')}”?"
+    if question.is_own:
+        return "What else belongs to a full answer?"
     return question.follow_ups[0] if question.follow_ups else ""

@@ -198,7 +198,8 @@ class ModelGrader:
                 f"{self._model.name} takes the point for {verdict}, the offline grader for {offline.verdict} "
                 f"(it finds {offline.degree:.0%} of it)."
             )
-        return replace(offline, verdict=verdict, evidence=found, doubt=doubt)
+        share = offline.share if verdict == offline.verdict else None
+        return replace(offline, verdict=verdict, evidence=found, doubt=doubt, share=share)
 
     def _kept(self, offline: Verdict, verdict: ModelVerdict, why: str) -> Verdict:
         kept: VerdictName = "missing" if offline.verdict == "unjudged" else offline.verdict

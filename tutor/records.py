@@ -110,6 +110,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "key_point": verdict.key_point.text,
         "weight": verdict.key_point.weight,
         "verdict": verdict.verdict,
+        "credit": verdict.credit,
         "evidence": verdict.evidence,
         "citation": citation_record(verdict.citation) if verdict.citation else None,
         "doubt": verdict.doubt,

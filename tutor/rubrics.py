@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 
 from corpus.chunks import Chunk, anchor
@@ -22,14 +23,27 @@ MAX_REFERENCE_CHARACTERS = 20_000
 _LEAST_WORDS, _LEAST_CLAUSE_WORDS = 2, 3
 """Words with content that a sentence, and a clause cut from one, need to be a point."""
 _CLAUSE = re.compile(r"(?<=[;；])\s*|(?<=,)\s+(?=(?:and|but|while|whereas|because|so that|which)\s)")
+_BARE = frozenset(words("yes no true false maybe depends"))
+_NOTHING = "There is nothing in the reference to grade by. Expected sentences that say what a good answer says."
 _JOINT = re.compile(r"^(?:and|but|while|whereas|so that)\s+")
 
 
-def question_from_reference(prompt: str, reference: str) -> Question:
-    """A question whose key points are the sentences of a reference answer, each of the same weight; long ones by clauses.
+def question_from_reference(prompt: str, *references: str) -> Question:
+    """A question whose key points are the sentences of the first reference answer, each of the same weight; long ones by clauses.
 
-    Raises GradingError for a reference that is too long, not text, or says nothing.
+    Further references are other answers that are as good: who says one of them has answered too. Raises GradingError for a
+    reference that is too long, not text, or says nothing.
     """
+    first, *others = (_checked(reference) for reference in references)
+    said = _prose(first) or _few_words(first)
+    if any(not (_prose(other) or _few_words(other)) for other in others):
+        raise GradingError(_NOTHING)
+    return replace(
+        _question(prompt, first, [(text, REFERENCE_SECTION) for text in said], others), references=tuple(others)
+    )
+
+
+def _checked(reference: str) -> str:
     if len(reference) > MAX_REFERENCE_CHARACTERS:
         raise GradingError(
             f"The reference has {len(reference):,} characters. Expected at most {MAX_REFERENCE_CHARACTERS:,}: a model answer, "
@@ -37,7 +51,7 @@ def question_from_reference(prompt: str, reference: str) -> Question:
         )
     if re.search(r"[\0\ud800-\udfff]", reference):
         raise GradingError("The reference is binary, not text. Give the model answer as UTF-8 text.")
-    return _question(prompt, reference.strip(), [(text, REFERENCE_SECTION) for text in _prose(reference)])
+    return reference.strip()
 
 
 def question_from_guides(prompt: str, sentences: Sequence[AnswerSentence], citations: Sequence[Citation]) -> Question:
@@ -54,11 +68,13 @@ def question_from_guides(prompt: str, sentences: Sequence[AnswerSentence], citat
 
 def rubric_remarks(question: Question) -> tuple[str, ...]:
     """Where the key points of a question come from, if not from the bank."""
-    if question.topic or not question.key_points:
+    if not question.is_own or not question.key_points:
         return ()
     if question.key_points[0].section == REFERENCE_SECTION:
-        return ("The key points are the sentences of your reference.",)
-    return ("The question is not in the bank: the key points are what the guides say to it.",)
+        return ("The key points are the sentences of your reference; each counts by how much of it was found.",)
+    return (
+        "The question is not in the bank: the key points are what the guides say to it, and each counts by how much of it was found.",
+    )
 
 
 def reference_citation(question: Question, text: str) -> Citation:
@@ -93,14 +109,19 @@ def _clauses(sentence: str) -> list[str]:
     return [part.rstrip(",;；") for part in (cut[0], *(_JOINT.sub("", part, count=1) for part in cut[1:]))]
 
 
-def _question(prompt: str, answer: str, said: Sequence[tuple[str, str]]) -> Question:
+def _few_words(text: str) -> list[str]:
+    """A reference of a word or two, such as "By reference", as a point; a bare yes or no is none."""
+    if text.endswith(("?", "？")) or addresses_assistant(text) or "```" in text:
+        return []
+    return [text] if set(words(text)) - _BARE else []
+
+
+def _question(prompt: str, answer: str, said: Sequence[tuple[str, str]], references: Sequence[str] = ()) -> Question:
     if not said:
-        raise GradingError(
-            "There is nothing in the reference to grade by. Expected sentences that say what a good answer says."
-        )
+        raise GradingError(_NOTHING)
     fullest = sorted(range(len(said)), key=lambda place: -len(set(words(said[place][0]))))[:MAX_DRAWN_POINTS]
     points = tuple(KeyPoint(said[place][0], 1.0, said[place][1]) for place in sorted(fullest))
-    name = "own-" + sha256(f"{prompt}\0{answer}".encode()).hexdigest()[:10]
+    name = "own-" + sha256("\0".join((prompt, answer, *references)).encode()).hexdigest()[:10]
     return Question(name, "", prompt, "mid", "concept", answer, points)
 
 

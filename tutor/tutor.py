@@ -668,15 +668,15 @@ class Tutor:
         except (ReplyError, *MODEL_FAILURES) as error:
             return again, f"{reason} {error} The offline grader judged alone."
 
-    def own_question(self, text: str, reference: str = "") -> Question:
+    def own_question(self, text: str, *references: str) -> Question:
         """A question that is not in the bank, with key points drawn from a reference answer, or from what the guides say to it.
 
-        Raises QuestionError where there is no reference and the guides do not cover it, GradingError for a reference without a
+        Further references are answers that are as good as the first. Raises QuestionError where there is no reference and the guides do not cover it, GradingError for a reference without a
         sentence to grade by.
         """
         asked = checked_question(text)
-        if reference.strip():
-            return question_from_reference(asked, reference)
+        if given := [reference for reference in references if reference.strip()]:
+            return question_from_reference(asked, *given)
         hits = self.retrieve(asked, count=self.settings.hit_count, merged=True)
         if self.retriever.confidence(asked, hits) < self.settings.answer_threshold:
             raise QuestionError(
@@ -686,14 +686,14 @@ class Tutor:
         quoted = compose_answer(asked, hits, self.index.embedder, self.index.keywords.idf, max_words=SHORT_ANSWER_WORDS)
         return question_from_guides(asked, *quoted)
 
-    def question_to_grade(self, id_or_text: str, reference: str = "") -> Question:
+    def question_to_grade(self, id_or_text: str, *references: str) -> Question:
         """The question of the bank with this id or wording; one of the learner's own where there is none, or a reference is given.
 
         Raises QuestionError, naming the nearest ids, for an id that is unknown, and what `own_question` raises.
         """
-        if reference.strip():
+        if any(reference.strip() for reference in references):
             known = self._shared.bank.by_id.get(id_or_text.strip())
-            return self.own_question(known.prompt if known else id_or_text, reference)
+            return self.own_question(known.prompt if known else id_or_text, *references)
         try:
             return self.find_question(id_or_text)
         except QuestionError:

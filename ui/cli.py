@@ -207,7 +207,12 @@ def grade(
         str, typer.Option(help="Id or wording of a question of the bank, or a question of your own.")
     ] = "",
     answer: Annotated[str, typer.Option(help="Your answer; - reads it from standard input.")] = "",
-    reference: Annotated[str, typer.Option(help="A model answer to grade by, in place of the bank's key points.")] = "",
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A model answer to grade by, in place of the bank's key points; give it again for others that are as good."
+        ),
+    ] = None,
     dispute: Annotated[int, typer.Option(help="Number of a key point to be judged again.", min=0)] = 0,
     argument: Annotated[str, typer.Option(help="Why: quote the words of your answer that make the point.")] = "",
     batch: Annotated[
@@ -235,7 +240,7 @@ def grade(
     if bool(dispute) != bool(argument):
         raise typer.BadParameter("--dispute (the number of a key point) and --argument go together.")
     tutor = open_tutor()
-    found = tutor.question_to_grade(question, reference)
+    found = tutor.question_to_grade(question, *(reference or ()))
     result = tutor.grade(found, _standard_input() if answer == "-" else answer)
     if dispute:
         result = tutor.dispute(result, dispute, argument)

@@ -504,10 +504,11 @@ def _band(score: float) -> str:
 def _verdict_row(verdict: Verdict, number: int, *, is_withheld: bool = False) -> str:
     text = "<em>The follow-up asks for this.</em>" if is_withheld else page_markdown(verdict.key_point.text)
     uncertain = ' <span class="badge uncertain">? Uncertain</span>' if verdict.doubt else ""
+    found = f" · {verdict.share:.0%} of it found" if verdict.share else ""
     rows = [
         f'<div class="verdict {verdict.verdict}{" disputed" if verdict.dispute else ""}">',
         f'<span class="badge">{VERDICT_LABELS[verdict.verdict]}</span>{uncertain} {text} '
-        f'<small class="weight">weight {verdict.key_point.weight:g}</small>',
+        f'<small class="weight">weight {verdict.key_point.weight:g}{found}</small>',
     ]
     if verdict.evidence:
         rows.append(f"> You said: “{said(verdict.evidence)}”")

@@ -150,7 +150,8 @@ def print_grade(grade: Grade, *, as_json: bool = False, withheld: Collection[int
     typer.echo(f"Score: {'not judged' if grade.score is None else f'{grade.score:.0%}'}  ({grade.question.id})")
     for number, verdict in enumerate(grade.verdicts, start=1):
         text = "(asked for below)" if number in withheld else verdict.key_point.text
-        typer.echo(f"{number:>2}. {verdict.verdict:<12} [{verdict.key_point.weight:g}] {text}")
+        name = f"{verdict.verdict} {verdict.share:.0%}" if verdict.share else verdict.verdict
+        typer.echo(f"{number:>2}. {name:<12} [{verdict.key_point.weight:g}] {text}")
         if verdict.doubt:
             typer.echo(f"               uncertain: {verdict.doubt}")
         if verdict.dispute:
