@@ -267,7 +267,9 @@ class _Reading:
             self.misconceptions = tuple(
                 (item, found[row]) for row, item in enumerate(question.misconceptions) if row in found
             )
-        matches = board.matches(barred, makes=MADE)
+        wrong = np.full(len(phrasings), -1)
+        wrong[[row for row, _ in contradictions]] = len(phrasings) + len(beliefs) + np.arange(len(contradictions))
+        matches = board.matches(barred, makes=MADE, weighed=board.weighed(wrong))
         self._matches = dict(zip(question.key_points, matches, strict=True))
         idle = np.where(barred, 0, says).max(axis=0, initial=0) < MADE
         for point, match, degrees in zip(question.key_points, matches, np.where(differs & idle, says, 0), strict=True):
