@@ -163,6 +163,20 @@ def test_question_to_grade_is_the_one_put_or_the_one_asked(tutor: Tutor):
             tutor.question_put(history)
 
 
+def test_a_question_may_stand_before_the_answer_to_it(tutor: Tutor):
+    put = tutor.ask("quiz me on dropout")
+    said = "It zeroes random activations."
+
+    question, attempt = tutor.answer_given([], f"Explain dropout? {said}")
+    assert (question.id, attempt) == ("dropout-train-inference", said)
+    question, attempt = tutor.answer_given([], f"What is the patience of early stopping?\n{said}")
+    assert (question.prompt, attempt) == ("What is the patience of early stopping?", said)
+    rhetorical = f"Why would one do that? {said}"
+    assert tutor.answer_given([put], rhetorical) == (put.quiz, rhetorical)
+    with pytest.raises(QuestionError, match="quiz me"):
+        tutor.answer_given([], said)
+
+
 @pytest.mark.parametrize("message", ["shorter", "quiz me on this", "in Chinese", "再短一点"])
 def test_form_without_an_answer_before_is_refused_with_the_next_step(tutor: Tutor, message: str):
     with pytest.raises(QuestionError, match="Ask a question first"):

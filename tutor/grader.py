@@ -66,6 +66,8 @@ _MISTAKES, _AHEAD, _AGAINST, _USUAL = 2, 0.5, 0.5, 0.1
 """Known mistakes that count, the nearest; by how much a point must lead them, in log odds, and what each unit costs by which it does not; and
 what that costs a point that is made, on average. Mistakes that were left out of our bank are told from right lines that were left out by
 .75 (AUC) in this way, by .50 without; on our learners' answers made points are told from contradicted ones by .90, by .88 without."""
+_HARDLY = 0.2
+"""Degree below which a sentence does not count among those that say a point together."""
 _FAR, _HALVINGS = 30.0, 50
 """Log odds beyond which a degree is 0 or 1, and steps to find how far degrees must be shifted."""
 _RELEVANT = -1.2
@@ -173,7 +175,9 @@ class Board:
         taken = open_to & (self.says > 0)
         most = np.where(taken, self.caps, 0).max(axis=1)
         alone = np.where(of_phrasings, self._moved(self.phrasings, np.repeat(moved, counts, axis=0)), 0).max(axis=1)
-        least = np.where(taken.any(axis=1), np.where(taken, moved, -np.inf).max(axis=1), 0)
+        # A sentence that hardly says a point must not lift what others say of it.
+        saying = taken & (self.says >= _HARDLY)
+        least = np.where(saying.any(axis=1), np.where(saying, moved, -np.inf).max(axis=1), moved.min(axis=1))
         logits = self.weights.together_logits(self.comparison.together(of_phrasings)) + np.repeat(least, counts)
         together = np.maximum(alone, np.minimum(_degree(logits), np.repeat(most, counts)))
         says = np.where(open_to, self._moved(self.says, moved), 0)

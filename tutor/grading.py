@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from corpus.documents import language_of
 from corpus.questions import KeyPoint, Misconception, Question
 from index.static_encoder import Vectors
+from index.words import words
 from tutor.answers import Citation
 from tutor.grader import Grader, PointMatch, asked_stems, is_blank, is_keyword_list, log_odds, windows_of
 from tutor.injections import pleads_for_marks
@@ -46,6 +47,8 @@ one is nearer of whose neighbouring words the sentence has more: "A is faster th
 MISCONCEPTION_PENALTY = 0.1
 LEAST = 0.2
 """Beside a reference answer: how much of a point must be found to earn anything."""
+_LEAST_ECHO = 5
+"""Words from which an attempt may be a repetition of the question, and not a number that the question has too."""
 RESULTS: Mapping[ResultVerdict, VerdictName] = {
     "right": "made",
     "near": "partial",
@@ -231,7 +234,10 @@ class _Reading:
         self.misconceptions: tuple[tuple[Misconception, str], ...] = ()
         self._is_keyword_list = is_keyword_list(attempt)
         quantity = question.quantity
-        self._result = judge_result(quantity, attempt, question.prompt) if quantity else None
+        said = words(attempt)
+        # Who repeats the question repeats its numbers, and gives none.
+        is_echo = len(said) >= _LEAST_ECHO and set(said) <= asked_stems(question.wordings)
+        self._result = judge_result(quantity, attempt, question.prompt) if quantity and not is_echo else None
         if is_blank(attempt, asked_stems(question.wordings)):
             return
         phrasings = [point.ways_to_say for point in question.key_points]

@@ -84,6 +84,7 @@ NAMED_IN_CHINESE = 0.9
 """Share of an English question's words that the best Chinese section must hold for it to answer, whatever the encoder says."""
 MOST_CONTROL_CHARACTERS = 0.25
 """Share of control characters up to which a message is text."""
+_QUESTION_FIRST = re.compile(r"(?P<question>[^?？\n]{8,300}[?？])\s*(?P<answer>\S.*)", re.DOTALL)
 SAME_QUESTION = 0.75
 """Share of a bank question's words, weighted by rarity, from which a free text is taken for that question."""
 
@@ -492,6 +493,24 @@ class Tutor:
             fresh, key=lambda question: rated[question.id] + self._likeness(answer.standalone_question, question)
         )
         return replace(answer, quiz=chosen, model=EXTRACTIVE)
+
+    def answer_given(self, history: Sequence[Answer], attempt: str) -> tuple[Question, str]:
+        """The question that "my answer: …" answers, and the answer without it, where it stands before the answer.
+
+        A question before the answer counts where the bank has it, or where no other was put: an answer may begin with a question too.
+        Raises what `question_put` raises.
+        """
+        match = _QUESTION_FIRST.fullmatch(attempt)
+        if match is None:
+            return self.question_put(history), attempt
+        asked, rest = match["question"].strip(), match["answer"].strip()
+        known = max(self.questions, key=lambda item: self._likeness(asked, item), default=None)
+        if known is not None and self._likeness(asked, known) >= SAME_QUESTION:
+            return known, rest
+        try:
+            return self.question_put(history), attempt
+        except QuestionError:
+            return self.own_question(asked), rest
 
     def question_put(self, history: Sequence[Answer]) -> Question:
         """The question that "my answer: …" answers: the last one put, or the one that the learner asked.

@@ -275,7 +275,7 @@ def _replies(tutor: Tutor, conversation: Conversation, answer_from: AnswerFrom, 
     """The conversation as the reply to its last message grows: an answer, a grade, or a grade after a dispute."""
     message, history, grade = conversation.turns[-1].question, conversation.history, conversation.last_grade
     if attempt := read_attempt(message):
-        yield conversation.graded(tutor.grade(tutor.question_put(history), attempt))
+        yield conversation.graded(tutor.grade(*tutor.answer_given(history, attempt)))
         return
     if grade is not None:
         said = read_turn(message, can_dispute=True)

@@ -190,7 +190,7 @@ def chat(model: Model = "", as_json: Json = False) -> None:
     for line in typed_lines("you> "):
         try:
             if attempt := read_attempt(line):
-                print_grade(tutor.grade(tutor.question_put(history), attempt), as_json=as_json)
+                print_grade(tutor.grade(*tutor.answer_given(history, attempt)), as_json=as_json)
                 continue
             answer = tutor.ask(line, history)
         except (GradingError, QuestionError) as error:

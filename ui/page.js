@@ -63,8 +63,9 @@ function showPlace(place) {
   place.tabIndex = -1;
   place.focus({ preventScroll: true });
   bringToTop(top);
-  // Pictures above it may have come by now.
-  setTimeout(() => bringToTop(top), 500);
+  // Pictures above it that are still to come push it down; where all are there, nobody who reads on is thrown back.
+  const coming = [...document.querySelectorAll("#reader img")].filter((image) => !image.complete);
+  if (coming.length) Promise.allSettled(coming.map((image) => image.decode())).then(() => bringToTop(top));
 }
 
 // A new question comes to the top, and again when there is an answer below it: that is read from its start.
