@@ -148,15 +148,23 @@ class Board:
         the two nearest: mistakes about one point are like each other, also one that nobody has made yet.
         """
         weighed = np.zeros((len(wrong), self.phrasings.shape[1]), dtype=np.float32)
-        ends = np.append(self.starts, len(self.phrasings))
         for point, other in enumerate(wrong):
             if other >= 0:
-                right, known = (
-                    log_odds(np.sort(self.phrasings[ends[place] : ends[place + 1]], axis=0)[-count:]).mean(axis=0)
-                    for place, count in ((point, _PHRASINGS), (other, _MISTAKES))
-                )
-                weighed[point] = _USUAL - _AGAINST * np.maximum(known - right + _AHEAD, 0)
+                weighed[point] = _USUAL - _AGAINST * np.maximum(self.lead(other, point) + _AHEAD, 0)
         return weighed
+
+    def lead(self, wrong: int, point: int) -> Vectors:
+        """By how many log odds each window is nearer to what contradicts a point than to the point, shape (windows,)."""
+        known, right = (
+            log_odds(np.sort(self.of_point(place), axis=0)[-count:]).mean(axis=0)
+            for place, count in ((wrong, _MISTAKES), (point, _PHRASINGS))
+        )
+        return np.asarray(known - right, dtype=np.float32)
+
+    def of_point(self, point: int) -> Vectors:
+        """Degrees to which each window says each phrasing of a point, shape (phrasings, windows)."""
+        ends = np.append(self.starts, len(self.phrasings))
+        return self.phrasings[ends[point] : ends[point + 1]]
 
     def matches(self, barred: NDArray[np.bool_], *, makes: float, weighed: Vectors | None = None) -> list[PointMatch]:
         """The first points of the board: each window alone, and all that agree together, so that one more never lowers a degree.
