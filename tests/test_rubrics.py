@@ -127,6 +127,12 @@ def test_another_reference_is_met_as_well_as_the_first(tutor: Tutor):
     assert (graded(tutor, attempt, BY_REFERENCE, other).score or 0) > (graded(tutor, attempt).score or 0) + 0.1
 
 
+def test_a_formula_beside_the_words_of_a_reference_need_not_be_said(tutor: Tutor):
+    reference = r"Cosine decay after $w$ warm-up steps is $\eta_t = \eta_{min} + \tfrac12(\eta_{max}-\eta_{min})(1+\cos(\pi t/T))$."
+
+    assert (graded(tutor, "A cosine decay that follows the warm-up steps.", reference).score or 0) > 0.6
+
+
 def test_every_further_reference_must_say_something(tutor: Tutor):
     with pytest.raises(GradingError, match="nothing in the reference"):
         tutor.own_question("What does dropout do?", BY_REFERENCE, "Yes.")

@@ -47,6 +47,8 @@ one is nearer of whose neighbouring words the sentence has more: "A is faster th
 MISCONCEPTION_PENALTY = 0.1
 LEAST = 0.2
 """Beside a reference answer: how much of a point must be found to earn anything."""
+_IN_LINE_FORMULA = re.compile(r"\$[^$\n]+\$")
+_LEAST_SPOKEN = 3
 _LEAST_ECHO = 5
 """Words from which an attempt may be a repetition of the question, and not a number that the question has too."""
 RESULTS: Mapping[ResultVerdict, VerdictName] = {
@@ -319,10 +321,9 @@ class _Reading:
     def measured(self, grader: Grader) -> list[tuple[VerdictName, str, float, float | None]]:
         """The same beside a reference answer, whose points have one phrasing each: how much of each point the whole answer says."""
         question = self._question
-        parts = [point.text for point in question.key_points]
-        degrees = grader.judge_answer(
-            question.prompt, " ".join(self.windows), (question.answer, *question.references), parts
-        )
+        parts = [_spoken(point.text) for point in question.key_points]
+        references = [_spoken(text) for text in (question.answer, *question.references)]
+        degrees = grader.judge_answer(question.prompt, " ".join(self.windows), references, parts)
         found: list[tuple[VerdictName, str, float, float | None]] = []
         for point, degree in zip(question.key_points, degrees, strict=True):
             name, evidence, denied = self.judge(point)
@@ -338,6 +339,12 @@ class _Reading:
     def _said(self, match: PointMatch) -> str:
         """The learner's words for a point."""
         return " ".join(self.windows[window] for window in match.evidence)
+
+
+def _spoken(text: str) -> str:
+    """A text without the formulas in it, which an answer in words does not have; as it is where little else is left."""
+    spoken = _IN_LINE_FORMULA.sub(" ", text)
+    return spoken if len(set(words(spoken))) >= _LEAST_SPOKEN else text
 
 
 def _feedback(grade: Grade) -> str:
