@@ -227,7 +227,7 @@ def scores_report(
         scores.append(_cached_score(case, case.answer, grader, cache))
         if done % (-(-len(cases) // REPEATED)) == 0:
             repeated.append({"repeatable": float(_answer_score(case, case.answer, grader) == scores[-1])})
-        if case.references:
+        if case.references and case.score is not None:
             shown.append(_shown_score(case, grader, cache))
         key = case.rubric, case.in_marks, case.samples
         if key not in learned:
@@ -244,8 +244,9 @@ def scores_report(
     if any(learned.values()):
         as_graded = agreement(cases, scores, seed=seed)
         figures |= {f"uncalibrated_{name}": interval for name, interval in as_graded.items()}
-    elif len(shown) == len(cases):
-        figures |= {f"shown_{name}": interval for name, interval in agreement(cases, shown, seed=seed).items()}
+    elif len(shown) == len(known):
+        labelled = [case for case, *_ in known]
+        figures |= {f"shown_{name}": interval for name, interval in agreement(labelled, shown, seed=seed).items()}
     return EvalReport(
         "grading",
         {"answers": {case.id: {"score_met": 1 - abs(wanted - found)} for case, wanted, found in known}}

@@ -24,6 +24,7 @@ from evals.grading import (
 )
 from evals.grading_battery import run_battery
 from tutor.grader import shipped_grader
+from tutor.rubrics import question_from_reference
 from ui.cli import main
 
 ROW = {"id": "a", "question": "What is a queue?", "reference": "First in, first out.", "answer": "FIFO"}
@@ -155,6 +156,24 @@ def test_report_has_a_score_for_each_case_and_the_reliability_of_the_scores(tmp_
     assert report.values["repeatable"] == 1
     assert report.curves[0].title == "Reliability of the scores"
     assert report.notes[-1] == "3 answers scored, 0 left out; 2 have a label to compare with"
+
+
+def test_report_says_how_far_the_score_that_a_grade_shows_agrees_too(tmp_path: Path):
+    rows = [
+        ROW | {"score": 1.0},
+        ROW | {"id": "b", "answer": "It sorts the list with a loop.", "score": 0.5},
+        ROW | {"id": "c"},
+    ]
+    read, _, _ = read_grading_cases(write(tmp_path / "cases.jsonl", *rows), [])
+
+    report = scores_report(read, [], shipped_grader(), cache=CaseCache(tmp_path, ()), seed=0, progress=no_progress)
+
+    grades = [
+        plain_grade(question_from_reference(case.question, *case.references), case.answer).score or 0.0
+        for case in read[:2]
+    ]
+    off = [grades[0] - 1.0, grades[1] - 0.5]
+    assert report.values["shown_rmse"] == pytest.approx(math.hypot(*off) / math.sqrt(2))
 
 
 WRONG = ("Last in, first out.", "The last one goes out first.", "What came last is the first to go.")
