@@ -135,7 +135,7 @@ def read_questions(paths: Iterable[Path]) -> tuple[list[Question], list[Problem]
                 if is_draft(text):
                     raise UnreadableFileError("it is a draft. Edit it, then delete its line `draft: true`.")
                 found, mistakes = parse_questions(text, name)
-                found, odd = _with_sayings(found, sayings_of(file))
+                found, odd = with_sayings(found, sayings_of(file))
             except (UnreadableFileError, OSError) as error:
                 problems.append(Problem(name, 0, reason(error)))
                 continue
@@ -144,7 +144,7 @@ def read_questions(paths: Iterable[Path]) -> tuple[list[Question], list[Problem]
     return _without_duplicates(questions, problems), problems
 
 
-def _with_sayings(questions: list[Question], file: Path) -> tuple[list[Question], list[Problem]]:
+def with_sayings(questions: list[Question], file: Path) -> tuple[list[Question], list[Problem]]:
     """The questions with what candidates say of their key points, where the file is there; what fits no key point is reported."""
     if not file.is_file():
         return questions, []

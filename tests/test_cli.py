@@ -598,6 +598,14 @@ def test_a_bank_of_ones_own_is_added_asked_and_removed(run: Run, tmp_path: Path)
     assert added.out == "1 question of pruning.md counts from now on.\n"
     assert "pruning.md:5: own-pruning: the answer has 9 words." in added.err
     assert "own-pruning" in run("questions", "--topic", "pruning").out
+    said = tmp_path / "pruning.said.txt"
+    said.write_text(
+        "# own-pruning\nS: Magnitude pruning removes the smallest weights.\n+: small ones go\n?\n", encoding="utf-8"
+    )
+    heard = run("questions", "add", str(said))
+    assert heard.out == "The grader knows more ways to say 1 key point now.\n"
+    assert "pruning.said.txt:4: the line '?' has no place here" in heard.err
+    assert run("questions", "add", str(said), "--json").json["key_points"] == 1
 
     assert run("questions", "remove", "pruning.md").out == "pruning.md was removed.\n"
     assert run("questions", "--topic", "pruning").status == 2

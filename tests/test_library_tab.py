@@ -263,6 +263,21 @@ def test_changed_files_are_read_again_and_the_index_rebuilt(guides: GuidesHandle
 # Question banks
 
 
+def test_what_candidates_say_may_be_uploaded_with_its_bank(banks: BanksHandlers, tutor: Tutor, tmp_path: Path):
+    bank, said = tmp_path / "pruning.md", tmp_path / "pruning.said.txt"
+    bank.write_text(OWN_BANK, encoding="utf-8")
+    said.write_text(
+        "# own-pruning\nS: Magnitude pruning removes the smallest weights.\n+: small ones go\n", encoding="utf-8"
+    )
+
+    view = banks.upload([str(said), str(bank)])
+
+    assert "✓ <b>pruning.said.txt</b> saved: the grader knows more ways to say 1 key point now." in view.report
+    assert tutor.find_question("own-pruning").key_points[0].said == ("small ones go",)
+    alone = banks.upload([str(said.rename(tmp_path / "other.said.txt"))])
+    assert "✗ <b>other.said.txt</b> There is no own question bank" in alone.report
+
+
 def test_an_uploaded_bank_is_checked_kept_and_listed(banks: BanksHandlers, tutor: Tutor, tmp_path: Path):
     file = tmp_path / "pruning.md"
     file.write_text(OWN_BANK, encoding="utf-8")

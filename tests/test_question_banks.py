@@ -125,6 +125,55 @@ def test_nearly_the_same_prompt_as_one_of_the_bank_is_said(banks: QuestionBanks)
     )
 
 
+SAYINGS = """# own-pruning
+S: Magnitude pruning removes the smallest weights.
++: you throw out whatever is close to zero
+-: it cuts the largest weights
+
+S: This is no key point of it.
++: nor is this
+"""
+
+
+def test_what_candidates_say_joins_the_bank_and_goes_with_it(banks: QuestionBanks, tmp_path: Path):
+    file = tmp_path / "pruning.said.txt"
+    file.write_text(SAYINGS, encoding="utf-8")
+    banks.save(BANK, "pruning.md")
+
+    kept = banks.add_sayings(file)
+
+    [point] = banks.tutor.find_question("own-pruning").key_points
+    assert (point.said, point.mistaken) == (
+        ("you throw out whatever is close to zero",),
+        ("it cuts the largest weights",),
+    )
+    assert kept.key_points == 1
+    assert [problem.line for problem in kept.problems] == [6]
+    # It is the same bank still: listed, and no competitor of itself.
+    assert [(bank.questions, bank.mistakes) for bank in banks.all()] == [(1, 0)]
+    assert not any("is taken" in problem.message for problem in banks.check(BANK, "pruning.md").left_out)
+    banks.remove("pruning.md")
+    assert list(banks.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("other.said.txt", SAYINGS, "no own question bank 'other'"),
+        ("pruning.said.txt", "", "the file is empty"),
+        ("pruning.said.txt", "# own-pruning\nS: Another point.\n+: x\n", "has no key point 'Another point.'"),
+    ],
+)
+def test_what_candidates_say_of_no_point_is_refused(
+    banks: QuestionBanks, tmp_path: Path, name: str, text: str, said: str
+):
+    banks.save(BANK, "pruning.md")
+    (tmp_path / name).write_text(text, encoding="utf-8")
+
+    with pytest.raises(BankError, match=said):
+        banks.add_sayings(tmp_path / name)
+
+
 def test_a_removed_bank_counts_no_more(banks: QuestionBanks):
     banks.save(BANK, "pruning.md")
     banks.remove("pruning.md")

@@ -10,8 +10,9 @@ from pathlib import Path
 from threading import Event
 
 from corpus.check import BankCheck, check_bank, guide_sections
-from corpus.documents import MAX_BYTES, UnreadableFileError, decode, read_bytes
-from corpus.questions import is_draft, parse_questions
+from corpus.documents import MAX_BYTES, Problem, UnreadableFileError, decode, read_bytes
+from corpus.questions import Question, is_draft, parse_questions, with_sayings
+from corpus.sayings import SAID_SUFFIX, sayings_of
 from index.build import Progress
 from index.passage_index import IndexMissingError, write_atomically
 from tutor.question_drafts import Draft, DraftError, draft_questions
@@ -40,6 +41,16 @@ class OwnBank:
 
 
 @dataclass(frozen=True)
+class KeptSayings:
+    """What candidates say of the key points of an own bank, as it was kept."""
+
+    key_points: int
+    """How many have further phrasings or mistakes now."""
+    problems: tuple[Problem, ...]
+    """Lines that fit no key point, or cannot be read."""
+
+
+@dataclass(frozen=True)
 class QuestionBanks:
     """The own banks of a tutor."""
 
@@ -52,7 +63,7 @@ class QuestionBanks:
 
     def all(self) -> list[OwnBank]:
         """The own banks, by name."""
-        counted = self.tutor.questions
+        counted = set(map(_place, self.tutor.questions))
         banks = []
         for file in sorted(self.folder.glob("*.md")):
             try:
@@ -60,7 +71,7 @@ class QuestionBanks:
             except UnreadableFileError:
                 banks.append(OwnBank(file.name, 0, 1))
                 continue
-            joined = sum(question in counted for question in found)
+            joined = sum(_place(question) in counted for question in found)
             banks.append(OwnBank(file.name, joined, len(mistakes) + len(found) - joined))
         return banks
 
@@ -82,8 +93,8 @@ class QuestionBanks:
         """
         file = self.folder / bank_name(name)
         # What it replaces is no competitor.
-        former = parse_questions(self.text(name), file.name)[0] if file.is_file() else []
-        others = [question for question in self.tutor.questions if question not in former]
+        former = set(map(_place, parse_questions(self.text(name), file.name)[0] if file.is_file() else []))
+        others = [question for question in self.tutor.questions if _place(question) not in former]
         return check_bank(text, file.name, sections=self.sections(), others=others)
 
     def sections(self) -> Mapping[str, Mapping[str, int]]:
@@ -155,10 +166,36 @@ class QuestionBanks:
             raise BankError(f"{file.name}: {error}") from error
         return self.save(text, file.name)
 
-    def remove(self, name: str) -> None:
-        """Delete an own bank; its questions no longer count. Raises BankError where there is none of this name."""
-        self._file(name).unlink()
+    def add_sayings(self, file: Path) -> KeptSayings:
+        """Keep what candidates say of the key points of an own bank: `NAME.said.txt` beside `NAME.md`, in place of what was there.
+
+        Raises BankError where there is no own bank of this name, or nothing in the file fits it.
+        """
+        bank = self._file(file.name.removesuffix(SAID_SUFFIX))
+        try:
+            text = decode(read_bytes(file, suffixes=(".txt",)))
+            found, problems = with_sayings(parse_questions(self.text(bank.name), bank.name)[0], file)
+        except UnreadableFileError as error:
+            raise BankError(f"{file.name}: {error}") from error
+        points = sum(bool(point.said or point.mistaken) for question in found for point in question.key_points)
+        if not points:
+            why = "; ".join(map(str, problems[:3])) or "it is empty"
+            raise BankError(f"{file.name} says nothing of the key points of {bank.name}: {why}")
+        write_atomically(sayings_of(bank), text)
         self.tutor.read_bank()
+        return KeptSayings(points, tuple(problems))
+
+    def remove(self, name: str) -> None:
+        """Delete an own bank, with what candidates say of it; its questions no longer count. Raises BankError where there is none."""
+        file = self._file(name)
+        file.unlink()
+        sayings_of(file).unlink(missing_ok=True)
+        self.tutor.read_bank()
+
+
+def _place(question: Question) -> tuple[str, str, int, str]:
+    """What tells a question from others, whatever candidates say of it."""
+    return question.id, question.path, question.line, question.prompt
 
 
 def bank_name(name: str) -> str:

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from corpus.documents import UnreadableFileError
+from corpus.sayings import SAID_SUFFIX
 from tutor.question_banks import BankError, QuestionBanks, without_draft_mark
 from tutor.question_drafts import DraftError
 from tutor.tutor import Tutor
 from ui.page import INDEX_ERRORS, editor_tutor, known_errors_shown, shown_by
-from ui.render_library import bank_check_html, draft_html, own_banks_html, refused_html
+from ui.render_library import bank_check_html, draft_html, own_banks_html, refused_html, sayings_html
 
 _ABOUT = (
     "One Markdown file a topic, in the form of the guide for authors (docs/authoring.md). Each file is checked; its sound questions are "
@@ -88,10 +89,14 @@ class BanksHandlers:
         """Check files and keep those that have a sound question; what is wrong with the others is said."""
         banks = self._banks(request)
         reports = []
-        for file in map(Path, files or ()):
+        # What candidates say of a bank needs the bank.
+        for file in sorted(map(Path, files or ()), key=lambda file: file.name.endswith(SAID_SUFFIX)):
             with known_errors_shown():
                 try:
-                    reports.append(bank_check_html(file.name, banks.add(file), is_kept=True))
+                    if file.name.endswith(SAID_SUFFIX):
+                        reports.append(sayings_html(file.name, banks.add_sayings(file)))
+                    else:
+                        reports.append(bank_check_html(file.name, banks.add(file), is_kept=True))
                 except BankError as error:
                     reports.append(refused_html(file.name, str(error), error.check))
         return self._kept("".join(reports), request)
@@ -206,9 +211,9 @@ def build_banks_tab(tutor: Tutor) -> BanksTab:
         with gr.Column(scale=2, min_width=320):
             gr.Markdown(f"### Question banks of your own\n\n{_ABOUT}")
             files = gr.File(
-                label="Question banks to add (.md)",
+                label="Question banks to add (.md, and .said.txt beside them)",
                 file_count="multiple",
-                file_types=[".md"],
+                file_types=[".md", ".txt"],
                 type="filepath",
                 height=140,
                 elem_id="upload-banks",

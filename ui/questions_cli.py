@@ -60,15 +60,31 @@ def show_questions(
 
 @questions_app.command()
 def add(
-    file: Annotated[Path, typer.Argument(help="A question bank (.md); one of the same name is replaced.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A question bank (.md), or what candidates say of one (.said.txt); one of the same name is replaced."
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
     """Check a bank of your own and keep it in the home folder: its sound questions are asked from now on.
 
     Example: tutor questions add my-questions.md
     """
+    from corpus.sayings import SAID_SUFFIX
     from tutor.question_banks import BankError, QuestionBanks
 
+    if file.name.endswith(SAID_SUFFIX):
+        kept = QuestionBanks(open_tutor()).add_sayings(file)
+        _complain_of(kept.problems)
+        if as_json:
+            left_out = [{"line": item.line, "message": item.message} for item in kept.problems]
+            print_json({"key_points": kept.key_points, "left_out": left_out})
+        else:
+            points = "1 key point" if kept.key_points == 1 else f"{kept.key_points} key points"
+            typer.echo(f"The grader knows more ways to say {points} now.")
+        return
     try:
         check = QuestionBanks(open_tutor()).add(file)
     except BankError as error:

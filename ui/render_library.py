@@ -12,7 +12,7 @@ from index.build import BuildReport
 from index.hits import Hit
 from index.passage_index import IndexedDocument
 from tutor.library import FileState
-from tutor.question_banks import OwnBank
+from tutor.question_banks import KeptSayings, OwnBank
 from tutor.question_drafts import Draft
 from tutor.reading import OpenGuide
 from ui.render import HERE, Picture, mark_quote, page_markdown, read_link, said, section_link, tagged
@@ -183,6 +183,12 @@ def bank_check_html(name: str, check: BankCheck, *, is_kept: bool = False) -> st
     if not check.questions:
         return refused_html(name, "no question can join the bank.", check)
     return _linted(f"✓ <b>{html.escape(name)}</b> {head}", check)
+
+
+def sayings_html(name: str, kept: KeptSayings) -> str:
+    """What candidates say of a bank, kept; and what of it fits no key point."""
+    head = f"✓ <b>{html.escape(name)}</b> saved: the grader knows more ways to say {_counted(kept.key_points, 'key point')} now."
+    return f'<div class="linted"><p role="status">{head}</p>{_problems("Left out", kept.problems)}</div>'
 
 
 def refused_html(name: str, why: str, check: BankCheck | None = None) -> str:
