@@ -138,15 +138,17 @@ def test_every_further_reference_must_say_something(tutor: Tutor):
         tutor.own_question("What does dropout do?", BY_REFERENCE, "Yes.")
 
 
-def test_a_dispute_may_raise_a_measured_point(tutor: Tutor):
-    grade = graded(tutor, "Some cells are muted while it learns.")
+def test_a_dispute_raises_a_measured_point_with_its_share(tutor: Tutor):
+    grade = graded(tutor, "It mutes cells during training.")
     assert grade.verdicts[0].verdict == "partial"
 
-    again = tutor.dispute(grade, 1, 'By "muted" I mean set to zero, by "cells" I mean random activations.')
+    again = tutor.dispute(grade, 1, 'By "mutes" I mean "sets to zero".')
 
-    assert again.verdicts[0].dispute is not None
-    assert again.verdicts[0].credit >= grade.verdicts[0].credit
-    assert (again.score or 0) >= (grade.score or 0)
+    disputed, other = again.verdicts
+    assert disputed.verdict == "made"
+    assert disputed.share is not None
+    assert disputed.share > 0.6 > grade.verdicts[0].credit
+    assert again.score == pytest.approx((disputed.share + other.credit) / 2, abs=1e-4)
 
 
 def test_a_grade_by_a_reference_cites_it_and_says_so(tutor: Tutor):

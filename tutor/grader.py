@@ -54,8 +54,9 @@ _FEW = 2
 _OPPOSED = 0.6
 """Log odds by which a window must deny a point more than it says it: of nine phrasings one or another has a negation that the window lacks."""
 _PHRASINGS, _RAISE, _ALONE = 3, 0.15, 0.2
-"""Phrasings of a point that count, the nearest third and no more than these; the log odds that each beyond the first makes up for, since three are harder to meet
-than one; and what the nearest loses where it counts alone: it may be near by chance, but who says it word for word has made the point."""
+"""Phrasings of a point that count, the nearest third and no more than these; the log odds that each beyond the first makes up for, since
+three are harder to meet than one; and what the nearest loses where it counts alone: it may be near by chance, but who says it word for word
+has made the point."""
 _BY_PART, _BY_WHOLE, _BY_LENGTH, _MILD = 1.5, 0.4, 0.8, 1.6
 """How much of a reference's part is said: what its own log odds count, those of the whole answer, and its length; and how much milder than
 these are people. Of sixty such quadruples the one with which the degrees agree best with people's verdicts on our learners' answers beside
@@ -64,8 +65,7 @@ _BY_NUMBER = 0.3
 """Log odds for each unit of the logarithm of the number of references: one among many is the more easily met."""
 _MISTAKES, _AHEAD, _AGAINST, _USUAL = 2, 0.5, 0.5, 0.1
 """Known mistakes that count, the nearest; by how much a point must lead them, in log odds, and what each unit costs by which it does not; and
-what that costs a point that is made, on average. Mistakes that were left out of our bank are told from right lines that were left out by
-.75 (AUC) in this way, by .50 without; on our learners' answers made points are told from contradicted ones by .90, by .88 without."""
+what that costs a point that is made, on average. A mistake that nobody wrote down is nearer to the others than a right line is."""
 _HARDLY = 0.2
 """Degree below which a sentence does not count among those that say a point together."""
 _IN_PARTS, _MILDER = 0.3, 0.5
@@ -74,7 +74,7 @@ with it, with one reference and with six; on DigiKlausur and SAF it stays, or fa
 _FAR, _HALVINGS = 30.0, 50
 """Log odds beyond which a degree is 0 or 1, and steps to find how far degrees must be shifted."""
 _RELEVANT = -1.2
-"""Log odds with which a sentence must say some part of a reference for its length to count."""
+"""Log odds with which a sentence must say some part of a reference to be looked at."""
 _MAX_BLANK_WORDS = 4
 _OTHER_STOP_WORDS = frozenset(
     (
@@ -145,7 +145,7 @@ class Board:
     weights: GraderWeights
 
     def weighed(self, wrong: NDArray[np.int64]) -> Vectors:
-        """How much less, in log odds, each window says a point that is near to what is known to be wrong; shape (len(wrong), windows).
+        """By how many log odds more each window counts for a point, less than 0 where it is near to what is wrong; shape (len(wrong), windows).
 
         `wrong` names for each point the point of the board whose phrasings are what contradicts it; -1 where nothing is known. By
         the two nearest: mistakes about one point are like each other, also one that nobody has made yet.
@@ -460,7 +460,8 @@ class Grader:
         """How right people would find the answer, 0 to 1: the chance of "right", or with `in_marks` the share of full marks.
 
         By the nearest of the references, as a whole and part by part: its key points where given, else its sentences. Marks are given
-        by a third for what `judge_answer` finds of the parts. Without a reference the mean over the key points. Raises ValueError where there is neither.
+        by a third for what `judge_answer` finds of the parts. Without a reference the mean over the key points. Raises ValueError where
+        there is neither.
         """
         if not references and not key_points:
             raise ValueError(f"Nothing to judge {answer[:40]!r} by. Expected a reference or key points.")

@@ -690,8 +690,8 @@ class Tutor:
     def own_question(self, text: str, *references: str) -> Question:
         """A question that is not in the bank, with key points drawn from a reference answer, or from what the guides say to it.
 
-        Further references are answers that are as good as the first. Raises QuestionError where there is no reference and the guides do not cover it, GradingError for a reference without a
-        sentence to grade by.
+        Further references are answers that are as good as the first. Raises QuestionError where there is no reference and the guides do
+        not cover it, GradingError for a reference without a sentence to grade by.
         """
         asked = checked_question(text)
         if given := [reference for reference in references if reference.strip()]:

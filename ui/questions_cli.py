@@ -79,8 +79,7 @@ def add(
         kept = QuestionBanks(open_tutor()).add_sayings(file)
         _complain_of(kept.problems)
         if as_json:
-            left_out = [{"line": item.line, "message": item.message} for item in kept.problems]
-            print_json({"key_points": kept.key_points, "left_out": left_out})
+            print_json({"key_points": kept.key_points, "left_out": _records(kept.problems)})
         else:
             points = "1 key point" if kept.key_points == 1 else f"{kept.key_points} key points"
             typer.echo(f"The grader knows more ways to say {points} now.")
@@ -92,11 +91,13 @@ def add(
             _complain_of(error.check.left_out)
         raise
     if as_json:
-        problems = {"left_out": check.left_out, "advice": check.advice}
-        rows = {
-            name: [{"line": item.line, "message": item.message} for item in found] for name, found in problems.items()
-        }
-        print_json({"questions": [question.id for question in check.questions], **rows})
+        print_json(
+            {
+                "questions": [question.id for question in check.questions],
+                "left_out": _records(check.left_out),
+                "advice": _records(check.advice),
+            }
+        )
         return
     _complain_of((*check.left_out, *check.advice))
     count = len(check.questions)
@@ -135,6 +136,10 @@ def draft(
     for note in found.notes:
         complain(note)
     typer.echo(found.markdown, nl=False)
+
+
+def _records(problems: Iterable[Problem]) -> list[dict[str, object]]:
+    return [{"line": item.line, "message": item.message} for item in problems]
 
 
 def _complain_of(problems: Iterable[Problem]) -> None:
